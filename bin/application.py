@@ -1,0 +1,73 @@
+"""What the binaries share: help, one clear line and status 2 for bad input, the log on the terminal."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+# Before TensorFlow loads: its notes on CUDA and oneDNN would bury a one-line message.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from absl import app, flags
+
+from kd_tf.errors import InputError
+
+BAD_INPUT = 2
+
+
+def run(main: Callable[[], None], module: ModuleType, *, required: tuple[str, ...] = ()) -> None:
+    """Parses the flags and calls `main`.
+
+    Args:
+      main: takes nothing; what it raises as `InputError` becomes one line on standard error and exit status 2.
+      module: the binary's own; its docstring is the manual, its key flags are those that `--help` lists.
+      required: names of flags that must be given.
+    """
+    if {"--help", "-help", "-h", "--helpshort"} & set(sys.argv[1:]):
+        print(f"{module.__doc__.strip()}\n\nflags:\n{_flag_help(module)}")
+        return
+    flags.mark_flags_as_required(required)
+    app.run(lambda argv: _guarded(main, argv), flags_parser=_parse)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        return _refuse(str(error))
+
+
+def _guarded(main: Callable[[], None], argv: list[str]) -> None:
+    if len(argv) > 1:
+        _refuse(f"unexpected argument {argv[1]!r}; flags look like --name=value")
+    _log_to_terminal()
+    try:
+        main()
+    except InputError as error:
+        _refuse(str(error))
+
+
+def _refuse(message: str) -> None:
+    line = " ".join(message.split())
+    print(f"{os.path.basename(sys.argv[0])}: {line}", file=sys.stderr)
+    sys.exit(BAD_INPUT)
+
+
+def _log_to_terminal() -> None:
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    logger = logging.getLogger("kd_tf")
+    logger.setLevel(logging.INFO)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger.addHandler(handler)
+    logger.propagate = False
+
+
+def _flag_help(module: ModuleType) -> str:
+    lines = []
+    for flag in sorted(flags.FLAGS.get_key_flags_for_module(module), key=lambda flag: flag.name):
+        choices = f" One of {', '.join(flag.parser.enum_values)}." if hasattr(flag.parser, "enum_values") else ""
+        default = "" if flag.default is None else f" Default: {flag.default_as_str.strip(chr(39))}."
+        lines.append(f"  --{flag.name}\n      {flag.help.strip()}{choices}{default}")
+    return "\n".join(lines)

@@ -1,0 +1,38 @@
+"""Distills a student from a teacher for one task (arXiv 1709.02929, Eq 2, 4, 7 and 9).
+
+    loss = the task's own + alpha * soft targets + beta * hidden layer
+
+    kd-distill --teacher=runs/teacher --init=runs/pretrained --width_divisor=8 --epochs=12 --model_dir=runs/student ...
+    kd-distill --task=alignment --teacher=runs/aligner --init=runs/student --alpha=0 --beta=1 --model_dir=runs/small_aligner ...
+
+Data, network and training flags are those of kd-train. The teacher is a run directory or a Keras model whose output is a dict with
+`logits` (for alpha) and `hidden` (for beta); it is never changed. A task near to classification wants alpha above beta
+(verification), others the other way round (alignment). The run directory is as that of kd-train.
+"""
+
+import sys
+
+from kd_tf.bin import application
+
+# isort: split
+from absl import flags
+
+from kd_tf.flags import data_flags, distillation_flags, network_flags, run_flags, training_flags
+from kd_tf.training.run import run as run_training
+
+for module in (run_flags, distillation_flags, data_flags, network_flags, training_flags):
+    flags.adopt_module_key_flags(module)
+
+
+def main() -> None:
+    """Distills the student that the flags describe."""
+    run_training(run_flags.run_config_from_flags(distillation_flags.distillation_config_from_flags()))
+
+
+def run() -> None:
+    """The console script."""
+    application.run(main, sys.modules[__name__], required=("model_dir",))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,1 @@
+"""absl flags, one module a concern; each has a builder from the parsed flags to the library's plain values."""

@@ -1,0 +1,41 @@
+"""Which images, and how a network sees them."""
+
+from absl import flags
+
+from kd_tf.data.sources import SourceConfig
+from kd_tf.data.views import ViewConfig
+from kd_tf.flags.paths import absolute_path
+
+DATA = flags.DEFINE_string("data", "synthetic", "The data set: synthetic, lfw:PATH or folder:PATH (one folder an identity).")
+MIN_IMAGES = flags.DEFINE_integer("min_images", 1, "Leave out identities with fewer images (lfw, folder).", lower_bound=1)
+IDENTITIES = flags.DEFINE_integer("identities", 100, "People drawn by --data=synthetic.", lower_bound=2)
+PICTURES = flags.DEFINE_integer("pictures", 50, "Pictures of each person drawn by --data=synthetic.", lower_bound=1)
+PICTURE_SIZE = flags.DEFINE_integer("picture_size", 64, "Height and width in pixels of pictures drawn by --data=synthetic.", lower_bound=16)
+DATA_SEED = flags.DEFINE_integer("data_seed", 1, "Which world of people --data=synthetic draws.", lower_bound=0)
+SPLIT_SEED = flags.DEFINE_integer("split_seed", 0, "Chooses the 20% of the images that are for testing.", lower_bound=0)
+IMAGE_CACHE = flags.DEFINE_string(
+    "image_cache", None, "A folder to keep every image in, decoded and resized once. Absent: images are read (or drawn) each time."
+)
+IMAGE_SIZE = flags.DEFINE_integer("image_size", 224, "Height and width in pixels of what networks see.", lower_bound=16)
+CENTRAL_FRACTION = flags.DEFINE_float(
+    "central_fraction", 1.0, "The share of an image's width and height that is used, around its centre.", lower_bound=0.01, upper_bound=1.0
+)
+JITTER = flags.DEFINE_boolean("jitter", True, "Change brightness, contrast and saturation of training images by up to 20%.")
+
+
+def source_config_from_flags() -> SourceConfig:
+    """The data set."""
+    name, _, path = DATA.value.partition(":")
+    return SourceConfig(
+        data=f"{name}:{absolute_path(path)}" if path else DATA.value,
+        min_images=MIN_IMAGES.value,
+        identities=IDENTITIES.value,
+        pictures=PICTURES.value,
+        picture_size=PICTURE_SIZE.value,
+        data_seed=DATA_SEED.value,
+    )
+
+
+def view_config_from_flags() -> ViewConfig:
+    """How images become network inputs; the seed of the views is the run's."""
+    return ViewConfig(image_size=IMAGE_SIZE.value, central_fraction=CENTRAL_FRACTION.value, jitter=JITTER.value)

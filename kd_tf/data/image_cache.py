@@ -1,0 +1,89 @@
+"""A source's canvases, decoded and resized once into a memory-mapped file: the price is paid once, not in every epoch."""
+
+import dataclasses
+import hashlib
+import logging
+import os
+from collections.abc import Iterable
+
+import numpy as np
+import tensorflow as tf
+
+from kd_tf.data.source import Source, decode_image, read_records, verify_images
+from kd_tf.data.synthetic.source import encode_bmp
+from kd_tf.data.views import ViewConfig, canvas_landmarks, make_canvas
+from kd_tf.errors import InputError
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class CachedSource:
+    """A source whose images are the canvases of another's.
+
+    Args:
+      source: what was cached.
+      canvases: uint8 `[records, canvas, canvas, 3]`.
+      config: the view whose canvases they are.
+    """
+
+    def __init__(self, source: Source, canvases: np.ndarray, config: ViewConfig):
+        self.name = source.name
+        self.identity_names = source.identity_names
+        self.identities = source.identities
+        self.landmarks = None if source.landmarks is None else canvas_landmarks(source.landmarks, config)
+        self.describe = source.describe
+        self.fingerprint = source.fingerprint
+        self._canvases = canvases
+
+    def __len__(self) -> int:
+        return len(self._canvases)
+
+    def read(self, indices: Iterable[int]) -> list[bytes]:
+        """See `Source.read`; the images are BMP."""
+        return [encode_bmp(self._canvases[index]) for index in indices]
+
+
+def cache_images(source: Source, config: ViewConfig, directory: str) -> tuple[CachedSource, ViewConfig]:
+    """Opens the canvases of `source` in `directory`, making them first where they are not there or not of these files.
+
+    Returns:
+      The cached source, and the view that gives from it what `config` gives from `source`, bit for bit.
+
+    Raises:
+      InputError: an image cannot be decoded, or the directory cannot be written; nothing is left behind.
+    """
+    key = f"{source.fingerprint()} canvas {config.canvas_size} of the central {config.central_fraction}"
+    path = os.path.join(directory, f"canvases-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy")
+    if not os.path.exists(path):
+        _write(source, config, path)
+    canvases = np.load(path, mmap_mode="r")
+    return CachedSource(source, canvases, config), dataclasses.replace(config, central_fraction=1.0)
+
+
+def _write(source: Source, config: ViewConfig, path: str) -> None:
+    _LOGGER.info("%s: decoding %d images once into %s", source.name, len(source), path)
+    partial = f"{path}.{os.getpid()}.partial"
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        shape = (len(source), config.canvas_size, config.canvas_size, 3)
+        canvases = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
+        for index, canvas in enumerate(_canvases(source, config)):
+            canvases[index] = canvas
+        canvases.flush()
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(f"cannot write the image cache {path}: {error}") from error
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
+
+
+def _canvases(source: Source, config: ViewConfig) -> Iterable[np.ndarray]:
+    encoded = tf.data.Dataset.range(len(source)).batch(64).map(lambda records: read_records(source, records)).unbatch()
+    canvases = encoded.map(lambda image: make_canvas(decode_image(image), config), num_parallel_calls=tf.data.AUTOTUNE)
+    try:
+        yield from canvases.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
+    except tf.errors.OpError:
+        # TensorFlow does not say which image it was.
+        verify_images(source)
+        raise

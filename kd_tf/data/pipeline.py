@@ -1,0 +1,76 @@
+"""From records to batches: reads in batches, decodes in parallel, prefetches.
+
+Batches are pairs `(images, targets)` as `tf.keras.Model.fit` takes them: images float32 `[batch, image_size, image_size, 3]`, 0 to
+255, and a dict of `identity` int32 `[batch]`, `landmarks` float32 `[batch, 5, 2]` (fractions of the crop; only where the source has
+landmarks), `record` int64 `[batch]` and `view` int64 `[batch]` (-1: the evaluation view).
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from kd_tf.data import views
+from kd_tf.data.order import Order
+from kd_tf.data.source import decode_image, read_records
+from kd_tf.data.split import Split
+
+EVALUATION_VIEW = -1
+
+
+def training_batches(
+    split: Split, order: Order, config: views.ViewConfig, *, batch_size: int, first_step: int = 0, steps: int | None = None
+) -> tf.data.Dataset:
+    """The batches of global steps `first_step .. steps - 1` (without end where `steps` is None).
+
+    Args:
+      split: the records.
+      order: which of them makes up which position (order.py).
+      config: how they are seen.
+      batch_size: images a global step.
+      first_step: where to begin; the batches from there on are those that an uninterrupted stream has.
+      steps: where to end.
+    """
+    end = np.iinfo(np.int64).max if steps is None else steps * batch_size
+    positions = tf.data.Dataset.range(first_step * batch_size, end)
+    places = positions.map(order)
+    return _batches(places, split, config, batch_size)
+
+
+def evaluation_batches(split: Split, config: views.ViewConfig, *, batch_size: int, order: Order | None = None) -> tf.data.Dataset:
+    """As many records as the split has, in the evaluation view; the last batch may be smaller.
+
+    Without an `order` each comes once, in ascending order.
+    """
+
+    def place_and_view(position):
+        place = position if order is None else order(position)[0]
+        return place, tf.constant(EVALUATION_VIEW, tf.int64)
+
+    places = tf.data.Dataset.range(len(split)).map(place_and_view)
+    return _batches(places, split, config, batch_size)
+
+
+def _batches(places: tf.data.Dataset, split: Split, config: views.ViewConfig, batch_size: int) -> tf.data.Dataset:
+    records = tf.constant(split.records, tf.int64)
+    identities = tf.constant(split.source.identities, tf.int32)
+    known = split.source.landmarks
+    blank = np.full([1, 5, 2], 0.5, np.float32)
+    landmarks = tf.constant(blank if known is None else views.canvas_landmarks(known, config), tf.float32)
+
+    def read_batch(place, view):
+        record = tf.gather(records, place)
+        return read_records(split.source, record), record, view
+
+    def see(encoded, record, view):
+        canvas = views.make_canvas(decode_image(encoded), config)
+        points = landmarks[0] if known is None else landmarks[record]
+        image, points = tf.cond(
+            tf.equal(view, EVALUATION_VIEW),
+            lambda: views.evaluation_view(canvas, points, config),
+            lambda: views.training_view(canvas, points, record, view, config),
+        )
+        targets = {"identity": identities[record], "record": record, "view": view}
+        return image, targets if known is None else targets | {"landmarks": points}
+
+    read_batches = places.batch(batch_size).map(read_batch, num_parallel_calls=2)
+    seen = read_batches.unbatch().map(see, num_parallel_calls=tf.data.AUTOTUNE)
+    return seen.batch(batch_size).prefetch(4)

@@ -1,0 +1,123 @@
+"""What every data set looks like from inside: random access to encoded images, with labels as arrays."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from kd_tf.errors import InputError
+
+
+class Source(Protocol):
+    """A data set. Record `i` is one encoded image with an identity and perhaps landmarks.
+
+    Attributes:
+      name: the data set and where it is, as `--data` has it; used in messages.
+      identity_names: one name an identity, in the order of the labels.
+      identities: int32 `[records]`, labels from 0.
+      landmarks: float32 `[records, 5, 2]`, or None. Points in CelebA's order (image-left eye, image-right eye, nose,
+        image-left mouth corner, image-right mouth corner), as fractions of the image's width and height: the centre of
+        pixel x is at `(x + 0.5) / width`. NaN where a record has none.
+    """
+
+    name: str
+    identity_names: Sequence[str]
+    identities: np.ndarray
+    landmarks: np.ndarray | None
+
+    def __len__(self) -> int:
+        """The number of records."""
+
+    def read(self, indices: Iterable[int]) -> list[bytes]:
+        """The encoded images (JPEG, PNG, BMP or GIF) of the records `indices`."""
+
+    def describe(self, index: int) -> str:
+        """Where record `index` comes from, for messages: a path, or what stands for one."""
+
+    def fingerprint(self) -> str:
+        """Changes when the records do: another list, another file, another seed."""
+
+
+class FileSource:
+    """A source whose records are image files below one folder.
+
+    Args:
+      name: as in `Source`.
+      root: the folder.
+      paths: relative path of each record.
+      labels: the identity's name of each record.
+      landmarks: as in `Source`.
+    """
+
+    def __init__(self, name: str, root: str, paths: Sequence[str], labels: Sequence[str], landmarks: np.ndarray | None = None):
+        self.name = name
+        self.landmarks = landmarks
+        names, identities = np.unique(np.asarray(labels, dtype=np.str_), return_inverse=True)
+        self.identity_names = names.tolist()
+        self.identities = identities.astype(np.int32)
+        self._root = root
+        self._paths = list(paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def read(self, indices: Iterable[int]) -> list[bytes]:
+        """See `Source.read`."""
+        images = []
+        for index in indices:
+            with open(self.describe(index), "rb") as file:
+                images.append(file.read())
+        return images
+
+    def describe(self, index: int) -> str:
+        """The path of record `index`."""
+        return f"{self._root}/{self._paths[index]}"
+
+    def fingerprint(self) -> str:
+        """A digest of the files' names, sizes and times of change."""
+        digest = hashlib.sha256(self.name.encode())
+        for index, path in enumerate(self._paths):
+            status = os.stat(self.describe(index))
+            digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+
+
+def decode_image(encoded: tf.Tensor) -> tf.Tensor:
+    """An encoded image to uint8 RGB `[height, width, 3]`; grey and CMYK images become RGB."""
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def read_records(source: Source, records: tf.Tensor) -> tf.Tensor:
+    """`Source.read` inside `tf.data`: int64 `[n]` to strings `[n]`."""
+
+    def read(indices: np.ndarray) -> np.ndarray:
+        return np.array(source.read(indices), dtype=object)
+
+    return tf.numpy_function(read, [records], tf.string, stateful=False)
+
+
+def verify_images(source: Source, records: np.ndarray | None = None) -> None:
+    """Decodes every record (or those given) once.
+
+    Raises:
+      InputError: naming the first image that cannot be read or decoded.
+    """
+    records = np.arange(len(source)) if records is None else np.asarray(records)
+
+    def failure(record):
+        try:
+            decode_image(source.read([record])[0])
+        except (tf.errors.OpError, OSError) as error:
+            return str(error).splitlines()[0]
+        return ""
+
+    checked = tf.data.Dataset.from_tensor_slices(records).map(
+        lambda record: (record, tf.py_function(failure, [record], tf.string)), num_parallel_calls=tf.data.AUTOTUNE
+    )
+    for record, reason in checked.as_numpy_iterator():
+        if reason:
+            raise InputError(f"{source.describe(record)} is not an image that can be decoded: {reason.decode()}")

@@ -1,0 +1,125 @@
+"""What a network sees of a record: a pure function of the seed, the record and the view.
+
+The image is cut to its central square share, resized to a canvas of 8/7 of the crop (the paper: 256 for 224), and a crop of it is
+taken: at a random place, flipped or not and lightly jittered in training, in the middle and as it is in evaluation.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from kd_tf.errors import InputError
+
+FLIPPED_LANDMARKS = (1, 0, 2, 4, 3)
+JITTER = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class ViewConfig:
+    """How records become network inputs.
+
+    Attributes:
+      image_size: height and width of the crop, in pixels.
+      central_fraction: the share of the image's width and height that is used, around its centre.
+      jitter: whether training views change brightness, contrast and saturation by up to 20%.
+      seed: chooses the training views.
+    """
+
+    image_size: int = 224
+    central_fraction: float = 1.0
+    jitter: bool = True
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.image_size < 16:
+            raise InputError(f"--image_size={self.image_size} is too small: at least 16")
+        if not 0 < self.central_fraction <= 1:
+            raise InputError(f"--central_fraction={self.central_fraction} must be above 0 and at most 1")
+
+    @property
+    def canvas_size(self) -> int:
+        """Height and width that images are resized to before the crop is taken."""
+        return round(self.image_size * 8 / 7)
+
+
+def make_canvas(image: tf.Tensor, config: ViewConfig) -> tf.Tensor:
+    """An image `[height, width, 3]` to uint8 `[canvas, canvas, 3]`: the part that no view changes, and that can be stored."""
+    size = tf.shape(image)[:2]
+    margin = tf.cast(tf.round(tf.cast(size, tf.float64) * (1 - config.central_fraction) / 2), tf.int32)
+    image = image[margin[0] : size[0] - margin[0], margin[1] : size[1] - margin[1]]
+    resized = tf.image.resize(image, [config.canvas_size] * 2, antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+
+
+def canvas_landmarks(landmarks: np.ndarray, config: ViewConfig) -> np.ndarray:
+    """Fractions of the image to fractions of the canvas, `[..., 5, 2]`."""
+    return (landmarks - 0.5) / config.central_fraction + 0.5
+
+
+def training_view(canvas: tf.Tensor, landmarks: tf.Tensor, record: tf.Tensor, view: tf.Tensor, config: ViewConfig) -> tuple[tf.Tensor, tf.Tensor]:
+    """The crop, flip and jitter that `(config.seed, record, view)` stand for.
+
+    Args:
+      canvas: uint8 `[canvas, canvas, 3]`.
+      landmarks: float32 `[5, 2]`, fractions of the canvas.
+      record: int64 scalar, the record's index in its source.
+      view: int64 scalar.
+      config: the seed and the sizes.
+
+    Returns:
+      float32 `[image_size, image_size, 3]`, 0 to 255, and landmarks `[5, 2]` as fractions of the crop.
+    """
+    seed = tf.random.experimental.stateless_fold_in(tf.stack([tf.constant(config.seed, tf.int64), record]), view)
+    draws = tf.random.stateless_uniform([6], seed)
+    room = config.canvas_size - config.image_size
+    offset = tf.cast(tf.floor(draws[:2] * (room + 1)), tf.int32)
+    image, landmarks = _crop(canvas, landmarks, offset, config)
+    flip = draws[2] < 0.5
+    image = tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image)
+    landmarks = tf.cond(flip, lambda: _flip_landmarks(landmarks), lambda: landmarks)
+    return (_jitter(image, draws[3:]) if config.jitter else image), landmarks
+
+
+def evaluation_view(canvas: tf.Tensor, landmarks: tf.Tensor, config: ViewConfig) -> tuple[tf.Tensor, tf.Tensor]:
+    """The middle of the canvas; arguments and results as in `training_view`."""
+    return _crop(canvas, landmarks, evaluation_offset(config), config)
+
+
+def evaluation_offset(config: ViewConfig) -> tf.Tensor:
+    """Row and column where the evaluation crop starts, int32 `[2]`."""
+    return tf.fill([2], (config.canvas_size - config.image_size) // 2)
+
+
+def evaluation_landmarks(landmarks: np.ndarray, config: ViewConfig) -> np.ndarray:
+    """Fractions of the whole image to fractions of the evaluation crop, `[..., 5, 2]`."""
+    start = (config.canvas_size - config.image_size) // 2
+    return (canvas_landmarks(landmarks, config) * config.canvas_size - start) / config.image_size
+
+
+def landmarks_in_image(landmarks: tf.Tensor, config: ViewConfig) -> tf.Tensor:
+    """Fractions of the evaluation crop to fractions of the whole image, `[..., 5, 2]`: what an exported model returns."""
+    start = (config.canvas_size - config.image_size) // 2
+    canvas = (landmarks * config.image_size + start) / config.canvas_size
+    return (canvas - 0.5) * config.central_fraction + 0.5
+
+
+def _crop(canvas: tf.Tensor, landmarks: tf.Tensor, offset: tf.Tensor, config: ViewConfig) -> tuple[tf.Tensor, tf.Tensor]:
+    image = tf.slice(canvas, [offset[0], offset[1], 0], [config.image_size, config.image_size, 3])
+    image = tf.cast(image, tf.float32)
+    start = tf.cast(offset[::-1], tf.float32)
+    return image, (landmarks * config.canvas_size - start) / config.image_size
+
+
+def _flip_landmarks(landmarks: tf.Tensor) -> tf.Tensor:
+    mirrored = landmarks * [-1.0, 1.0] + [1.0, 0.0]
+    return tf.gather(mirrored, FLIPPED_LANDMARKS)
+
+
+def _jitter(image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+    factors = 1 + JITTER * (2 * draws - 1)
+    image = image * factors[0]
+    middle = tf.reduce_mean(image)
+    image = middle + (image - middle) * factors[1]
+    grey = tf.reduce_mean(image, axis=-1, keepdims=True)
+    return tf.clip_by_value(grey + (image - grey) * factors[2], 0.0, 255.0)

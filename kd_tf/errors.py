@@ -1,0 +1,9 @@
+"""The one error that means "what you gave cannot work", as opposed to a fault of the package."""
+
+
+class InputError(ValueError):
+    """Bad input: a flag, a file or a combination of them.
+
+    The message is one line that names what is wrong, the numbers that disagree and what to do. Binaries print it and
+    exit with status 2.
+    """

@@ -1,0 +1,48 @@
+"""What needs no network: a network below these has not learned."""
+
+import numpy as np
+
+from kd_tf.data.pipeline import evaluation_batches
+from kd_tf.data.split import Split
+from kd_tf.data.views import ViewConfig, evaluation_landmarks
+from kd_tf.evaluation.classification import top1_accuracy
+from kd_tf.evaluation.landmarks import landmark_scores
+from kd_tf.evaluation.retrieval import rank1_retrieval
+
+BASELINE_PIXELS = 32
+
+
+def pixel_baseline(train: Split, test: Split, view: ViewConfig) -> dict[str, float]:
+    """`top1` of the identity of the nearest training image, and `rank1`, by raw pixels at 32x32 and squared distance."""
+    train_pixels, train_identities = _pixels(train, view)
+    pixels, identities = _pixels(test, view)
+    squared_norms = np.sum(train_pixels**2, axis=1)
+    nearest = [int(np.argmin(squared_norms - 2 * train_pixels @ image)) for image in pixels]
+    return {"top1": top1_accuracy(train_identities[nearest], identities), "rank1": rank1_retrieval(pixels, identities).rank1}
+
+
+def majority_baseline(train: Split, test: Split) -> float:
+    """`top1` of always naming the identity that has the most training images."""
+    return top1_accuracy(np.bincount(train.identities).argmax(), test.identities)
+
+
+def mean_shape_baseline(train: Split, test: Split, view: ViewConfig) -> dict[str, float]:
+    """`nrmse` and `failure_rate` of always answering the training images' mean landmarks."""
+    true_landmarks = evaluation_landmarks(test.with_landmarks().landmarks, view)
+    return landmark_scores(true_landmarks, np.broadcast_to(mean_shape(train, view), true_landmarks.shape))
+
+
+def mean_shape(split: Split, view: ViewConfig) -> np.ndarray:
+    """The mean landmarks of a split in the evaluation view, float32 `[5, 2]`, fractions of the crop."""
+    return evaluation_landmarks(split.with_landmarks().landmarks, view).mean(axis=0)
+
+
+def _pixels(split: Split, view: ViewConfig) -> tuple[np.ndarray, np.ndarray]:
+    images, identities = [], []
+    step = max(1, view.image_size // BASELINE_PIXELS)
+    for batch, targets in evaluation_batches(split, view, batch_size=256):
+        size = batch.shape[1] // step * step
+        blocks = batch[:, :size, :size].numpy().reshape(len(batch), size // step, step, size // step, step, 3)
+        images.append(blocks.mean(axis=(2, 4)).reshape(len(batch), -1))
+        identities.append(targets["identity"].numpy())
+    return np.concatenate(images), np.concatenate(identities)

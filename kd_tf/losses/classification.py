@@ -1,0 +1,38 @@
+"""Losses of identity logits. All compute in float32 and return one value an example."""
+
+import tensorflow as tf
+
+
+def identity_loss(identities: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """`H(P, y)`: cross-entropy with the true identity (arXiv 1709.02929, Eq 3).
+
+    Args:
+      identities: int `[batch]`.
+      logits: `[batch, identities]`.
+
+    Returns:
+      float32 `[batch]`.
+    """
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(identities, tf.cast(logits, tf.float32))
+
+
+def soft_target_loss(
+    teacher_logits: tf.Tensor, student_logits: tf.Tensor, *, temperature: float, scale_by_temperature_squared: bool = False
+) -> tf.Tensor:
+    """`H(P_S^tau, P_T^tau)`: cross-entropy of the softened predictions, the teacher's as the target (Eq 2, 5).
+
+    Its least value is the entropy of the teacher's prediction, not 0.
+
+    Args:
+      teacher_logits: `[batch, identities]`; no gradient flows into them.
+      student_logits: `[batch, identities]`.
+      temperature: tau, what both logits are divided by.
+      scale_by_temperature_squared: multiplies by tau^2, which keeps the gradient's size when tau changes (Hinton et al. 2015). The
+        paper has no such factor.
+
+    Returns:
+      float32 `[batch]`.
+    """
+    target = tf.nn.softmax(tf.stop_gradient(tf.cast(teacher_logits, tf.float32)) / temperature)
+    loss = tf.nn.softmax_cross_entropy_with_logits(target, tf.cast(student_logits, tf.float32) / temperature)
+    return loss * temperature**2 if scale_by_temperature_squared else loss

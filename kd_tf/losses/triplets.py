@@ -1,0 +1,88 @@
+"""Triplet losses (arXiv 1709.02929, Eq 8): `[||K_a - K_p||^2 - ||K_a - K_n||^2 + margin]_+`.
+
+They compare the images of a batch with each other, so each returns one float32 scalar for the whole batch; it is 0 where the batch
+has no pair of one identity. Embeddings are `[batch, width]` and L2-normalised, distances are squared (0 to 4).
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from kd_tf import addons
+from kd_tf.errors import InputError
+
+TripletLoss = Callable[..., tf.Tensor]
+
+
+def semi_hard_triplet_loss(identities: tf.Tensor, embeddings: tf.Tensor, *, margin: float) -> tf.Tensor:
+    """For each pair of one identity the nearest negative farther than the positive; the farthest one where none is.
+
+    Schroff et al. 2015. Mean over all ordered pairs. Memory grows with the cube of the batch.
+
+    Args:
+      identities: int `[batch]`.
+      embeddings: `[batch, width]`.
+      margin: lambda.
+    """
+    return _where_there_are_pairs(addons.semi_hard_triplet_loss, identities, embeddings, margin)
+
+
+def hard_triplet_loss(identities: tf.Tensor, embeddings: tf.Tensor, *, margin: float) -> tf.Tensor:
+    """For each image its farthest positive and its nearest negative (Hermans et al. 2017). Mean over the images.
+
+    Args:
+      identities: int `[batch]`.
+      embeddings: `[batch, width]`.
+      margin: lambda.
+    """
+    return _where_there_are_pairs(addons.hard_triplet_loss, identities, embeddings, margin)
+
+
+def all_triplet_loss(identities: tf.Tensor, embeddings: tf.Tensor, *, margin: float) -> tf.Tensor:
+    """Every triplet of the batch. Mean over those whose loss is above 0. Memory grows with the cube of the batch.
+
+    Args:
+      identities: int `[batch]`.
+      embeddings: `[batch, width]`.
+      margin: lambda.
+    """
+    distances = squared_distances(tf.cast(embeddings, tf.float32))
+    positive, negative = _pair_masks(identities)
+    losses = tf.nn.relu(distances[:, :, None] - distances[:, None, :] + margin)
+    losses = tf.where(positive[:, :, None] & negative[:, None, :], losses, 0.0)
+    active = tf.math.count_nonzero(losses > 0, dtype=tf.float32)
+    return tf.math.divide_no_nan(tf.reduce_sum(losses), active)
+
+
+TRIPLET_LOSSES: dict[str, TripletLoss] = {"semi_hard": semi_hard_triplet_loss, "hard": hard_triplet_loss, "all": all_triplet_loss}
+
+
+def triplet_loss_named(mining: str) -> TripletLoss:
+    """The loss of `--triplet_mining=`.
+
+    Raises:
+      InputError: an unknown name.
+    """
+    if mining not in TRIPLET_LOSSES:
+        raise InputError(f"--triplet_mining={mining} is unknown; known: {', '.join(TRIPLET_LOSSES)}")
+    return TRIPLET_LOSSES[mining]
+
+
+def squared_distances(embeddings: tf.Tensor) -> tf.Tensor:
+    """`||e_i - e_j||^2`, `[batch, batch]`, never below 0."""
+    squared_norms = tf.reduce_sum(tf.square(embeddings), axis=1)
+    products = tf.matmul(embeddings, embeddings, transpose_b=True)
+    return tf.nn.relu(squared_norms[:, None] - 2 * products + squared_norms[None, :])
+
+
+def _pair_masks(identities: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Which pairs `[batch, batch]` are two images of one identity, and which are of two."""
+    same = identities[:, None] == identities[None, :]
+    return same & ~tf.eye(tf.size(identities), dtype=tf.bool), ~same
+
+
+def _where_there_are_pairs(loss: TripletLoss, identities: tf.Tensor, embeddings: tf.Tensor, margin: float) -> tf.Tensor:
+    embeddings = tf.cast(embeddings, tf.float32)
+    positive, negative = _pair_masks(identities)
+    comparable = tf.reduce_any(positive) & tf.reduce_any(negative)
+    return tf.cond(comparable, lambda: loss(identities, embeddings, margin), lambda: 0.0 * tf.reduce_sum(embeddings))

@@ -1,0 +1,60 @@
+"""Starting one network from another, weight by weight, by layer path."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from kd_tf.errors import InputError
+
+
+class CopyReport(NamedTuple):
+    """What `copy_weights` did: paths such as `trunk/stage2_block1_reduce_conv/kernel`.
+
+    Attributes:
+      copied: paths that the target has from the source now.
+      skipped: path to reason, for the target's other weights.
+      unused: the source's paths that the target does not have.
+    """
+
+    copied: list[str]
+    skipped: dict[str, str]
+    unused: list[str]
+
+    def summary(self) -> str:
+        """A line for a log."""
+        reasons = "".join(f"; {path}: {reason}" for path, reason in self.skipped.items())
+        unused = f"; not used of the source: {', '.join(self.unused)}" if self.unused else ""
+        return f"copied {len(self.copied)} of {len(self.copied) + len(self.skipped)} weights{reasons}{unused}"
+
+
+def weights_by_path(network: tf.keras.Model) -> dict[str, tf.Variable]:
+    """Every weight by the names of the layers that lead to it and its own."""
+    found = {}
+    for layer in network.layers:
+        if isinstance(layer, tf.keras.Model):
+            found |= {f"{layer.name}/{path}": weight for path, weight in weights_by_path(layer).items()}
+        else:
+            for weight in layer.weights:
+                found[f"{layer.name}/{weight.name.split('/')[-1].split(':')[0]}"] = weight
+    return found
+
+
+def copy_weights(source: tf.keras.Model, target: tf.keras.Model) -> CopyReport:
+    """Copies each weight of `source` to the weight of `target` that has its path and shape.
+
+    Raises:
+      InputError: no weight fits.
+    """
+    given, wanted = weights_by_path(source), weights_by_path(target)
+    skipped = {}
+    for path, weight in wanted.items():
+        if path not in given:
+            skipped[path] = "not in the source"
+        elif given[path].shape != weight.shape:
+            skipped[path] = f"shape {tuple(given[path].shape)} in the source, {tuple(weight.shape)} here"
+    copied = [path for path in wanted if path not in skipped]
+    if not copied:
+        raise InputError(f"no weight of {source.name!r} fits {target.name!r}: other layers or another --width_divisor")
+    for path in copied:
+        wanted[path].assign(given[path])
+    return CopyReport(copied, skipped, [path for path in given if path not in wanted])

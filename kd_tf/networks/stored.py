@@ -1,0 +1,64 @@
+"""Networks on disk: run directories and Keras files."""
+
+import copy
+import os
+
+import tensorflow as tf
+
+from kd_tf.errors import InputError
+
+STUDENT_FILE = "student.keras"
+
+
+def load_network(path: str, flag: str, *, image_size: int) -> tf.keras.Model:
+    """Loads the network of a run directory, or of a Keras file or folder.
+
+    Args:
+      path: a run directory with `student.keras`, a `.keras` file, or a SavedModel that Keras wrote.
+      flag: named in messages.
+      image_size: what it will be fed.
+
+    Raises:
+      InputError: there is no network, it cannot be read, or it takes images of another size.
+    """
+    file = os.path.join(path, STUDENT_FILE) if os.path.isdir(path) else path
+    if os.path.isdir(path) and not os.path.exists(file):
+        if not os.path.exists(os.path.join(path, "keras_metadata.pb")):
+            raise InputError(f"--{flag}={path} is not a finished run (no {STUDENT_FILE}) and not a Keras model")
+        file = path
+    if not os.path.exists(file):
+        raise InputError(f"--{flag}={path} does not exist")
+    try:
+        network = tf.keras.models.load_model(file, compile=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"--{flag}={file} cannot be read as a Keras model: {str(error).splitlines()[0]}") from error
+    size = tuple(network.input_shape[1:3])
+    if any(side not in (None, image_size) for side in size):
+        raise InputError(f"--{flag}={path} takes images of {size[0]}x{size[1]} pixels, but --image_size={image_size}")
+    return network
+
+
+def save_network(network: tf.keras.Model, path: str) -> None:
+    """Writes a `.keras` file that is there whole or not at all."""
+    partial = f"{path}.partial.keras"
+    network.save(partial)
+    os.replace(partial, path)
+
+
+def in_float32(network: tf.keras.Model) -> tf.keras.Model:
+    """A network with the same weights and no layer in mixed precision; other models than functional ones come back as they are."""
+    if not getattr(network, "inputs", None):
+        return network
+    clone = type(network).from_config(_without_mixed_policies(network.get_config()))
+    clone.set_weights(network.get_weights())
+    return clone
+
+
+def _without_mixed_policies(config):
+    if isinstance(config, dict):
+        if config.get("class_name") == "Policy":
+            return "float32"
+        return {key: _without_mixed_policies(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return type(config)(_without_mixed_policies(item) for item in config)
+    return copy.copy(config)

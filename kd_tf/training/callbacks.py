@@ -1,0 +1,105 @@
+"""What a run shows while it trains."""
+
+import math
+import sys
+import time
+
+import tensorflow as tf
+
+from kd_tf.errors import InputError
+
+LOG_STEPS = 10
+
+
+class Progress(tf.keras.callbacks.Callback):
+    """One progress bar, with the time left, for all the steps of a run.
+
+    Args:
+      name: stands before the bar.
+      steps: of the whole run.
+      first_step: where this process began.
+    """
+
+    def __init__(self, name: str, steps: int, first_step: int):
+        super().__init__()
+        self._name = name
+        self._steps = steps
+        self._step = first_step
+        self._bar = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Moves the bar."""
+        if self._bar is None:
+            names = list(logs)
+            # Without a terminal every refresh is a line of its own.
+            interval = 0.5 if sys.stdout.isatty() else 15
+            self._bar = tf.keras.utils.Progbar(self._steps, stateful_metrics=names, interval=interval, unit_name=f"{self._name} step")
+        self._step += 1
+        self._bar.update(self._step, list(logs.items()), finalize=self._step == self._steps)
+
+
+class TermLogger(tf.keras.callbacks.Callback):
+    """Writes the loss, each of its terms and the measures to TensorBoard, and stops a run whose loss is no number.
+
+    Training values (under `train/`) are means since the last evaluation; those under `test/` are of the whole test split.
+
+    Args:
+      directory: TensorBoard's.
+      first_step: where this process began.
+    """
+
+    def __init__(self, directory: str, first_step: int):
+        super().__init__()
+        self._writer = tf.summary.create_file_writer(directory)
+        self._step = first_step
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Every `LOG_STEPS` steps."""
+        self._step += 1
+        if not math.isfinite(logs["loss"]):
+            bad = ", ".join(f"{name} {value:g}" for name, value in logs.items() if not math.isfinite(value))
+            raise InputError(f"step {self._step}: the loss is no number any more ({bad}); a lower --learning_rate may help")
+        if self._step % LOG_STEPS == 0:
+            self._write("train", logs | {"learning_rate": float(self.model.optimizer.learning_rate)})
+
+    def on_test_end(self, logs=None):
+        """After each evaluation."""
+        self._write("test", logs)
+        self._writer.flush()
+
+    def _write(self, group: str, values: dict) -> None:
+        with self._writer.as_default():
+            for name, value in values.items():
+                tf.summary.scalar(f"{group}/{name}", value, step=self._step)
+
+
+class StepClock(tf.keras.callbacks.Callback):
+    """How long training takes, and how fast its steps are once the first one, which compiles, is over."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = 0.0
+        self._stepping_seconds = 0.0
+        self._steps = 0
+
+    @property
+    def steps_per_second(self) -> float:
+        """0 before the second step."""
+        return self._steps / self._stepping_seconds if self._steps else 0.0
+
+    def on_train_begin(self, logs=None):
+        """Starts the clock."""
+        self._begun = time.perf_counter()
+        self._last_step = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts the step, unless it is the first since `on_train_begin`."""
+        now = time.perf_counter()
+        if self._last_step is not None:
+            self._stepping_seconds += now - self._last_step
+            self._steps += 1
+        self._last_step = now
+
+    def on_train_end(self, logs=None):
+        """Stops the clock."""
+        self.seconds += time.perf_counter() - self._begun

@@ -1,0 +1,133 @@
+"""What a run is, as plain values. Every field is a flag of the same name, so a run writes its own flagfile."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from kd_tf.data.sources import SourceConfig
+from kd_tf.data.views import ViewConfig
+from kd_tf.distillers.distiller import check_weights
+from kd_tf.errors import InputError
+from kd_tf.networks.face_network import NetworkConfig
+
+TASKS = ("classification", "alignment", "verification")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """How a student is trained.
+
+    Attributes:
+      epochs: passes over the training images; None with `steps`.
+      steps: updates; None with `epochs`.
+      batch_size: images an update (classification, alignment).
+      identities_per_batch: P of the batches for verification.
+      images_per_identity: K of the batches for verification.
+      optimizer: `sgd` (Nesterov, momentum 0.9) or `adam`.
+      learning_rate: its highest value.
+      learning_rate_schedule: `constant`, `step` (a tenth for the second half, as in the paper) or `cosine` (to 0, after a
+        warm-up over a tenth of the steps).
+      weight_decay: of all trainable weights, decoupled from the gradient.
+      precision: `float32`, `mixed_bfloat16` or `mixed_float16`.
+      strategy: `one` or `mirrored`.
+      seed: of weights, order and views.
+      evaluations: how often the test split is scored on the way, at equal distances; the last is at the end.
+    """
+
+    epochs: float | None = None
+    steps: int | None = None
+    batch_size: int = 64
+    identities_per_batch: int = 16
+    images_per_identity: int = 4
+    optimizer: str = "sgd"
+    learning_rate: float = 0.1
+    learning_rate_schedule: str = "cosine"
+    weight_decay: float = 0.0
+    precision: str = "float32"
+    strategy: str = "one"
+    seed: int = 0
+    evaluations: int = 4
+
+    def __post_init__(self):
+        if (self.epochs is None) == (self.steps is None):
+            raise InputError(f"give one of --epochs and --steps, not {'both' if self.steps is not None else 'neither'}")
+        for name in ("epochs", "steps", "batch_size", "learning_rate", "evaluations"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InputError(f"--{name}={value} must be above 0")
+
+
+@dataclasses.dataclass(frozen=True)
+class DistillationConfig:
+    """The terms of the loss beyond the task's own; see `kd_tf.distillers`."""
+
+    teacher: str | None = None
+    alpha: float = 0.0
+    beta: float = 0.0
+    temperature: float = 3.0
+    scale_by_temperature_squared: bool = False
+
+    def __post_init__(self):
+        check_weights(self.alpha, self.beta, self.temperature, has_teacher=self.teacher is not None)
+
+
+@dataclasses.dataclass(frozen=True)
+class VerificationConfig:
+    """The loss of verification; see `kd_tf.distillers.verification`."""
+
+    margin: float = 0.4
+    triplet_mining: str = "semi_hard"
+    identity_weight: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """One run: a task, its data, a network, how it is trained and what it starts from.
+
+    Attributes:
+      task: one of `TASKS`.
+      model_dir: the run directory, which must not hold another run.
+      init: a run or model to start from; None: from scratch.
+      split_seed: chooses the 20% of the images that are for testing.
+      image_cache: a folder for decoded and resized images; None: the data set is read in place.
+    """
+
+    task: str
+    model_dir: str
+    training: TrainingConfig
+    source: SourceConfig = SourceConfig()
+    view: ViewConfig = ViewConfig()
+    network: NetworkConfig = NetworkConfig()
+    distillation: DistillationConfig = DistillationConfig()
+    verification: VerificationConfig = VerificationConfig()
+    init: str | None = None
+    split_seed: int = 0
+    image_cache: str | None = None
+
+    def __post_init__(self):
+        if self.task not in TASKS:
+            raise InputError(f"--task={self.task} is unknown; known: {', '.join(TASKS)}")
+
+    @property
+    def program(self) -> str:
+        """The binary that runs this."""
+        return "kd-distill" if self.distillation.teacher else "kd-train"
+
+    def flagfile(self) -> str:
+        """The text of a flagfile that runs this again."""
+        lines = [f"# {self.program} --flagfile=flags.txt"]
+        for name, value in _flag_values(self):
+            if name not in _DISTILLATION_FLAGS or self.distillation.teacher:
+                lines.append(f"--{name}={str(value).lower() if isinstance(value, bool) else value}")
+        return "\n".join(lines) + "\n"
+
+
+_DISTILLATION_FLAGS = tuple(field.name for field in dataclasses.fields(DistillationConfig))
+
+
+def _flag_values(config) -> Iterator[tuple[str, object]]:
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _flag_values(value)
+        elif value is not None:
+            yield field.name, value

@@ -1,0 +1,64 @@
+"""Trains a distiller over global steps, with evaluations and checkpoints at equal distances."""
+
+import logging
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from kd_tf.distillers.distiller import Distiller
+from kd_tf.training.callbacks import Progress, StepClock, TermLogger
+from kd_tf.training.run_directory import RunDirectory
+
+_LOGGER = logging.getLogger(__name__)
+
+Batches = Callable[[int, int], tf.data.Dataset]
+
+
+def train(
+    distiller: Distiller,
+    train_batches: Batches,
+    test_batches: tf.data.Dataset,
+    *,
+    steps: int,
+    batch_size: int,
+    evaluations: int,
+    directory: RunDirectory,
+    name: str,
+) -> dict[str, float]:
+    """Trains to global step `steps`, from the last checkpoint where there is one.
+
+    Args:
+      distiller: compiled.
+      train_batches: gives the batches from one global step to before another.
+      test_batches: one pass over the test split.
+      steps: where training ends.
+      batch_size: images a global step.
+      evaluations: how often the test split is scored, and a checkpoint written, at equal distances.
+      directory: where checkpoints and TensorBoard's events go.
+      name: stands before the progress bar.
+
+    Returns:
+      `steps`, `seconds` (of training, without evaluation) and `images_per_second` of this process.
+    """
+    parts = {"student": distiller.student, "optimizer": distiller.optimizer}
+    checkpoint = tf.train.Checkpoint(**parts, **({"projection": distiller.projection} if distiller.projection else {}))
+    distiller.optimizer.build(distiller.student_variables())
+    manager = tf.train.CheckpointManager(checkpoint, directory.checkpoints, max_to_keep=2)
+    if manager.restore_or_initialize():
+        _LOGGER.info("continuing from %s", manager.latest_checkpoint)
+    first_step = int(distiller.optimizer.iterations)
+    logger, clock = TermLogger(directory.tensorboard, first_step), StepClock()
+    progress = Progress(name, steps, first_step)
+    step = first_step
+    for end in _evaluation_steps(first_step, steps, evaluations):
+        distiller.fit(train_batches(step, end), verbose=0, callbacks=[progress, logger, clock])
+        step = end
+        scores = distiller.evaluate(test_batches, verbose=0, callbacks=[logger], return_dict=True)
+        _LOGGER.info("step %d of %d, test split: %s", step, steps, ", ".join(f"{key} {value:.4g}" for key, value in scores.items()))
+        manager.save(step)
+    return {"steps": steps, "seconds": round(clock.seconds, 1), "images_per_second": round(clock.steps_per_second * batch_size, 1)}
+
+
+def _evaluation_steps(first_step: int, steps: int, evaluations: int) -> list[int]:
+    marks = {round(steps * (index + 1) / evaluations) for index in range(evaluations)}
+    return sorted(mark for mark in marks | {steps} if mark > first_step)

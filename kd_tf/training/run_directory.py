@@ -1,0 +1,81 @@
+"""A run directory: `flags.txt`, `log.txt`, `checkpoints/`, `tensorboard/`, `student.keras`, `saved_model/`, `metrics.json`.
+
+`metrics.json` is written last: where it is, the run is finished.
+"""
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Iterator
+
+from kd_tf.errors import InputError
+from kd_tf.files import write_whole
+from kd_tf.networks.stored import STUDENT_FILE
+
+
+class RunDirectory:
+    """Paths and files of one run.
+
+    Args:
+      path: the directory; made by `begin`.
+    """
+
+    def __init__(self, path: str):
+        self.path = path
+        self.checkpoints = os.path.join(path, "checkpoints")
+        self.tensorboard = os.path.join(path, "tensorboard")
+        self.student = os.path.join(path, STUDENT_FILE)
+        self.saved_model = os.path.join(path, "saved_model")
+        self._metrics = os.path.join(path, "metrics.json")
+        self._flags = os.path.join(path, "flags.txt")
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has come to its end."""
+        return os.path.exists(self._metrics)
+
+    def metrics(self) -> dict:
+        """The scores of a finished run."""
+        with open(self._metrics, encoding="utf-8") as file:
+            return json.load(file)
+
+    def check(self, flagfile: str) -> None:
+        """Raises `InputError` where the directory cannot hold the run of `flagfile`: it holds another, or a finished one."""
+        if self.finished:
+            raise InputError(f"--model_dir={self.path} holds a finished run; give another directory or delete it")
+        if os.path.exists(self._flags):
+            with open(self._flags, encoding="utf-8") as file:
+                before, now = set(file.read().splitlines()), set(flagfile.splitlines())
+            if before != now:
+                raise InputError(
+                    f"--model_dir={self.path} was begun with other flags: {' '.join(sorted(before - now)) or 'fewer'} "
+                    f"instead of {' '.join(sorted(now - before)) or 'those'}; give another directory"
+                )
+        elif os.path.exists(self.path) and (not os.path.isdir(self.path) or os.listdir(self.path)):
+            raise InputError(f"--model_dir={self.path} is not empty and not a run; give another directory")
+
+    @contextlib.contextmanager
+    def begin(self, flagfile: str) -> Iterator[None]:
+        """Makes the directory and writes `flags.txt`; what is logged inside goes to `log.txt` too.
+
+        Raises:
+          InputError: it cannot be written.
+        """
+        try:
+            os.makedirs(self.path, exist_ok=True)
+            write_whole(self._flags, flagfile)
+            handler = logging.FileHandler(os.path.join(self.path, "log.txt"))
+        except OSError as error:
+            raise InputError(f"--model_dir={self.path} cannot be written: {error}") from error
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        logging.getLogger("kd_tf").addHandler(handler)
+        try:
+            yield
+        finally:
+            logging.getLogger("kd_tf").removeHandler(handler)
+            handler.close()
+
+    def finish(self, metrics: dict) -> None:
+        """Writes `metrics.json`."""
+        write_whole(self._metrics, json.dumps(metrics, indent=2) + "\n")

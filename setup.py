@@ -1,0 +1,33 @@
+"""Packaging of kd_tf. `flags/` and `bin/` lie at the top of the repository and are installed as `kd_tf.flags` and `kd_tf.bin`."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.*)"', (ROOT / "kd_tf/__init__.py").read_text(encoding="utf-8")).group(1)
+BINARIES = ("train", "distill", "evaluate", "export", "reproduce")
+
+setup(
+    name="kd_tf",
+    version=VERSION,
+    description="Knowledge distillation of face networks: classification, alignment and verification",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.12",
+    packages=[*find_packages(include=["kd_tf", "kd_tf.*"]), "kd_tf.flags", "kd_tf.bin"],
+    package_dir={"kd_tf.flags": "flags", "kd_tf.bin": "bin"},
+    install_requires=[
+        "tensorflow==2.15.1",
+        "keras==2.15.0",
+        "tensorflow-addons==0.23.0",
+        "tensorboard>=2.15,<2.16",
+        "numpy>=1.23,<2",
+        "absl-py>=1.4",
+        "opencv-python-headless>=4.8,<4.12",
+    ],
+    extras_require={"test": ["pytest>=8,<10", "ruff>=0.9,<0.18"]},
+    entry_points={"console_scripts": [f"kd-{name} = kd_tf.bin.{name}:run" for name in BINARIES]},
+)
