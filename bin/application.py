@@ -10,6 +10,7 @@ from types import ModuleType
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from absl import app, flags
+from absl import logging as absl_logging
 
 from kd_tf.errors import InputError
 
@@ -56,6 +57,7 @@ def _refuse(message: str) -> None:
 
 def _log_to_terminal() -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    absl_logging.set_verbosity(absl_logging.ERROR)
     logger = logging.getLogger("kd_tf")
     logger.setLevel(logging.INFO)
     handler = logging.StreamHandler()

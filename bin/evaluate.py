@@ -1,9 +1,9 @@
 """Scores a run, or a Keras model, on the test split of a data set.
 
-    kd-evaluate --model=runs/student --protocol=classification --data=synthetic --image_size=32 --output=scores
+    kd-evaluate --model=runs/student --protocol=classification --data=synthetic --output=scores
 
 Protocols: classification (top-1), landmarks (NRMSE and failure rate above 10%), retrieval (rank-1: the nearest other test image).
-Prints the scores in percent and writes them to OUTPUT/metrics.json.
+--image_size and --central_fraction are the run's own where they are not given. Prints the scores in percent and writes them to OUTPUT/metrics.json.
 """
 
 import json
@@ -13,10 +13,10 @@ from kd_tf.bin import application
 
 # isort: split
 from absl import flags
-
-from kd_tf.evaluation.score import PROTOCOLS, score_stored_network
 from kd_tf.flags import data_flags
 from kd_tf.flags.paths import absolute_path
+
+from kd_tf.evaluation.score import PROTOCOLS, score_stored_network
 
 MODEL = flags.DEFINE_string("model", None, "A run directory or a Keras model.")
 PROTOCOL = flags.DEFINE_enum("protocol", "classification", PROTOCOLS, "What is scored.")
@@ -29,7 +29,7 @@ def main() -> None:
     scores = score_stored_network(
         absolute_path(MODEL.value),
         data_flags.source_config_from_flags(),
-        data_flags.view_config_from_flags(),
+        data_flags.view_config_from_flags(absolute_path(MODEL.value)),
         PROTOCOL.value,
         split_seed=data_flags.SPLIT_SEED.value,
         image_cache=absolute_path(data_flags.IMAGE_CACHE.value),

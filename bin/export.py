@@ -1,10 +1,11 @@
 """Exports a run's student as a SavedModel that takes photographs, without its teacher.
 
-    kd-export --model=runs/student --image_size=32 --output=student_saved_model
+    kd-export --model=runs/student --output=student_saved_model
 
 Signatures: `serving_default` takes `images`, uint8 RGB [batch, height, width, 3]; `encoded_images` takes `encoded_images`, bytes of JPEG,
 PNG, BMP or GIF files, [batch]. Both return, as far as the network has them, `embedding` [batch, width], `probabilities`
 [batch, identities] and `landmarks` [batch, 5, 2], as fractions of the given image's width and height.
+--image_size and --central_fraction are the run's own where they are not given.
 """
 
 import sys
@@ -13,10 +14,10 @@ from kd_tf.bin import application
 
 # isort: split
 from absl import flags
-
-from kd_tf.export.saved_model import export_stored_network
 from kd_tf.flags import data_flags
 from kd_tf.flags.paths import absolute_path
+
+from kd_tf.export.saved_model import export_stored_network
 
 MODEL = flags.DEFINE_string("model", None, "A run directory or a Keras model.")
 OUTPUT = flags.DEFINE_string("output", None, "The folder of the SavedModel.")
@@ -28,7 +29,9 @@ for flag in (data_flags.IMAGE_SIZE, data_flags.CENTRAL_FRACTION):
 def main() -> None:
     """Exports the model that the flags name."""
     output = absolute_path(OUTPUT.value)
-    export_stored_network(absolute_path(MODEL.value), data_flags.view_config_from_flags(), output, overwrite=OVERWRITE.value)
+    export_stored_network(
+        absolute_path(MODEL.value), data_flags.view_config_from_flags(absolute_path(MODEL.value)), output, overwrite=OVERWRITE.value
+    )
     print(f"written: {output}")
 
 

@@ -1,10 +1,11 @@
 """Which images, and how a network sees them."""
 
 from absl import flags
+from kd_tf.flags.paths import absolute_path
 
 from kd_tf.data.sources import SourceConfig
 from kd_tf.data.views import ViewConfig
-from kd_tf.flags.paths import absolute_path
+from kd_tf.training.run_directory import recorded_flags
 
 DATA = flags.DEFINE_string("data", "synthetic", "The data set: synthetic, lfw:PATH or folder:PATH (one folder an identity).")
 MIN_IMAGES = flags.DEFINE_integer("min_images", 1, "Leave out identities with fewer images (lfw, folder).", lower_bound=1)
@@ -36,6 +37,15 @@ def source_config_from_flags() -> SourceConfig:
     )
 
 
-def view_config_from_flags() -> ViewConfig:
-    """How images become network inputs; the seed of the views is the run's."""
-    return ViewConfig(image_size=IMAGE_SIZE.value, central_fraction=CENTRAL_FRACTION.value, jitter=JITTER.value)
+def view_config_from_flags(model: str | None = None) -> ViewConfig:
+    """How images become network inputs; the seed of the views is the run's.
+
+    Args:
+      model: where this is the directory of a run, flags that are not given have that run's values.
+    """
+    recorded = recorded_flags(model) if model else {}
+
+    def value(flag: flags.FlagHolder):
+        return flag.value if flag.present or flag.name not in recorded else flags.FLAGS[flag.name].parser.parse(recorded[flag.name])
+
+    return ViewConfig(image_size=value(IMAGE_SIZE), central_fraction=value(CENTRAL_FRACTION), jitter=value(JITTER))

@@ -1,18 +1,22 @@
 """What a run is for, what it starts from and where it goes."""
 
 from absl import flags
-
 from kd_tf.flags import data_flags, network_flags, training_flags
 from kd_tf.flags.paths import absolute_path
+
 from kd_tf.losses.triplets import TRIPLET_LOSSES
 from kd_tf.training.config import TASKS, DistillationConfig, RunConfig, VerificationConfig
 
 TASK = flags.DEFINE_enum("task", "classification", TASKS, "What is trained.")
 MODEL_DIR = flags.DEFINE_string("model_dir", None, "The run directory; new, or of the same run, which then continues.")
 INIT = flags.DEFINE_string("init", None, "A run directory or Keras model to start from. Absent: from scratch.")
-MARGIN = flags.DEFINE_float("margin", 0.4, "lambda of the triplet loss, in squared distances of unit vectors (verification).", lower_bound=0.0)
+MARGIN = flags.DEFINE_float(
+    "margin", 0.4, "lambda of the triplet loss, in squared distances of unit vectors (verification).", lower_bound=0.0
+)
 TRIPLET_MINING = flags.DEFINE_enum("triplet_mining", "semi_hard", sorted(TRIPLET_LOSSES), "Which triplets of a batch count (verification).")
-IDENTITY_WEIGHT = flags.DEFINE_float("identity_weight", 0.0, "Weight of the identity term of the joint loss (verification).", lower_bound=0.0)
+IDENTITY_WEIGHT = flags.DEFINE_float(
+    "identity_weight", 0.0, "Weight of the identity term of the joint loss (verification).", lower_bound=0.0
+)
 
 
 def run_config_from_flags(distillation: DistillationConfig) -> RunConfig:

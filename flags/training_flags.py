@@ -8,19 +8,26 @@ from kd_tf.training.strategy import PRECISIONS, STRATEGIES
 
 EPOCHS = flags.DEFINE_float("epochs", None, "Passes over the training images. Give this or --steps.", lower_bound=0.0)
 STEPS = flags.DEFINE_integer("steps", None, "Updates. Give this or --epochs.", lower_bound=1)
-BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Images an update, on all replicas together (classification, alignment).", lower_bound=1)
+BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 64, "Images an update, on all replicas together (classification, alignment).", lower_bound=1
+)
 IDENTITIES_PER_BATCH = flags.DEFINE_integer("identities_per_batch", 16, "P: identities an update (verification).", lower_bound=2)
 IMAGES_PER_IDENTITY = flags.DEFINE_integer("images_per_identity", 4, "K: images of each of them (verification).", lower_bound=2)
 OPTIMIZER = flags.DEFINE_enum("optimizer", "sgd", OPTIMIZERS, "sgd has a Nesterov momentum of 0.9.")
 LEARNING_RATE = flags.DEFINE_float("learning_rate", 0.1, "The highest learning rate.", lower_bound=0.0)
 LEARNING_RATE_SCHEDULE = flags.DEFINE_enum(
-    "learning_rate_schedule", "cosine", SCHEDULES, "step: a tenth for the second half, as in the paper. cosine: to 0, after a warm-up over a tenth of the steps."
+    "learning_rate_schedule",
+    "cosine",
+    SCHEDULES,
+    "step: a tenth for the second half, as in the paper. cosine: to 0, after a warm-up over a tenth of the steps.",
 )
 WEIGHT_DECAY = flags.DEFINE_float("weight_decay", 0.0, "Of all trainable weights, decoupled from the gradient.", lower_bound=0.0)
 PRECISION = flags.DEFINE_enum("precision", "float32", PRECISIONS, "What layers compute in; weights, heads and losses stay float32.")
 STRATEGY = flags.DEFINE_enum("strategy", "one", STRATEGIES, "one device, or mirrored on all of this machine's.")
 SEED = flags.DEFINE_integer("seed", 0, "Of weights, order and views.", lower_bound=0)
-EVALUATIONS = flags.DEFINE_integer("evaluations", 4, "How often the test split is scored, at equal distances; the last is at the end.", lower_bound=1)
+EVALUATIONS = flags.DEFINE_integer(
+    "evaluations", 4, "How often the test split is scored, at equal distances; the last is at the end.", lower_bound=1
+)
 
 
 def training_config_from_flags() -> TrainingConfig:

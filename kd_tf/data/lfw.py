@@ -49,5 +49,8 @@ def _read_landmarks(path: str, images: list[str]) -> np.ndarray:
             except ValueError as error:
                 raise InputError(f"{path} line {line}: expected image, confidence and ten numbers, found {','.join(row)!r}") from error
     missing = np.full([5, 2], np.nan, np.float32)
-    pixels = [points if confidence >= RELIABLE_CONFIDENCE else missing for confidence, points in (rows.get(image, (0.0, missing)) for image in images)]
+    pixels = [
+        points if confidence >= RELIABLE_CONFIDENCE else missing
+        for confidence, points in (rows.get(image, (0.0, missing)) for image in images)
+    ]
     return (np.stack(pixels) + 0.5) / IMAGE_SIZE

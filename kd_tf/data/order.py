@@ -45,9 +45,7 @@ class IdentityBatches:
 
     def __post_init__(self):
         if self.identities < 2 or self.images < 2:
-            raise InputError(
-                f"--identities_per_batch={self.identities} and --images_per_identity={self.images} must both be at least 2"
-            )
+            raise InputError(f"--identities_per_batch={self.identities} and --images_per_identity={self.images} must both be at least 2")
 
     @property
     def batch_size(self) -> int:

@@ -57,7 +57,9 @@ def canvas_landmarks(landmarks: np.ndarray, config: ViewConfig) -> np.ndarray:
     return (landmarks - 0.5) / config.central_fraction + 0.5
 
 
-def training_view(canvas: tf.Tensor, landmarks: tf.Tensor, record: tf.Tensor, view: tf.Tensor, config: ViewConfig) -> tuple[tf.Tensor, tf.Tensor]:
+def training_view(
+    canvas: tf.Tensor, landmarks: tf.Tensor, record: tf.Tensor, view: tf.Tensor, config: ViewConfig
+) -> tuple[tf.Tensor, tf.Tensor]:
     """The crop, flip and jitter that `(config.seed, record, view)` stand for.
 
     Args:

@@ -54,7 +54,9 @@ class ServedNetwork(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="encoded_images")])
     def from_encoded_images(self, encoded_images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Bytes of JPEG, PNG, BMP or GIF files, `[batch]`, of sizes of their own."""
-        return self._answer(tf.map_fn(lambda encoded: self._see(decode_image(encoded)), encoded_images, fn_output_signature=self._view_spec))
+        return self._answer(
+            tf.map_fn(lambda encoded: self._see(decode_image(encoded)), encoded_images, fn_output_signature=self._view_spec)
+        )
 
     def _see(self, image: tf.Tensor) -> tf.Tensor:
         return evaluation_view(make_canvas(image, self._view), tf.zeros([5, 2]), self._view)[0]

@@ -15,9 +15,7 @@ EXPANSION = 4
 SMALL_IMAGE = 96
 
 
-def make_resnet(
-    name: str, *, width_divisor: int = 1, image_size: int = 224, batch_norm_momentum: float = 0.9
-) -> tf.keras.Model:
+def make_resnet(name: str, *, width_divisor: int = 1, image_size: int = 224, batch_norm_momentum: float = 0.9) -> tf.keras.Model:
     """Makes a trunk from images to the hidden layer K.
 
     Args:

@@ -1,5 +1,6 @@
 """What a run shows while it trains."""
 
+import logging
 import math
 import sys
 import time
@@ -9,10 +10,12 @@ import tensorflow as tf
 from kd_tf.errors import InputError
 
 LOG_STEPS = 10
+SECONDS_BETWEEN_LINES = 15
+_LOGGER = logging.getLogger(__name__)
 
 
 class Progress(tf.keras.callbacks.Callback):
-    """One progress bar, with the time left, for all the steps of a run.
+    """Progress over all the steps of a run, with the time left: a bar on a terminal, now and then a line elsewhere.
 
     Args:
       name: stands before the bar.
@@ -24,18 +27,28 @@ class Progress(tf.keras.callbacks.Callback):
         super().__init__()
         self._name = name
         self._steps = steps
-        self._step = first_step
+        self._step = self._first_step = first_step
+        self._begun = self._shown = time.perf_counter()
         self._bar = None
 
     def on_train_batch_end(self, batch, logs=None):
         """Moves the bar."""
-        if self._bar is None:
-            names = list(logs)
-            # Without a terminal every refresh is a line of its own.
-            interval = 0.5 if sys.stdout.isatty() else 15
-            self._bar = tf.keras.utils.Progbar(self._steps, stateful_metrics=names, interval=interval, unit_name=f"{self._name} step")
         self._step += 1
+        if sys.stdout.isatty():
+            self._show_bar(logs)
+        elif time.perf_counter() - self._shown > SECONDS_BETWEEN_LINES:
+            self._show_line(logs)
+
+    def _show_bar(self, logs: dict) -> None:
+        if self._bar is None:
+            self._bar = tf.keras.utils.Progbar(self._steps, stateful_metrics=list(logs), interval=0.5, unit_name=f"{self._name} step")
         self._bar.update(self._step, list(logs.items()), finalize=self._step == self._steps)
+
+    def _show_line(self, logs: dict) -> None:
+        self._shown = time.perf_counter()
+        seconds_left = (self._shown - self._begun) / (self._step - self._first_step) * (self._steps - self._step)
+        values = ", ".join(f"{name} {value:.4g}" for name, value in logs.items())
+        _LOGGER.info("%s step %d of %d, %.0f s left: %s", self._name, self._step, self._steps, seconds_left, values)
 
 
 class TermLogger(tf.keras.callbacks.Callback):

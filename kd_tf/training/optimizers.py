@@ -33,5 +33,7 @@ def make_learning_rate(config: TrainingConfig, steps: int) -> float | tf.keras.o
         return schedules.PiecewiseConstantDecay([steps // 2], [config.learning_rate, config.learning_rate / 10])
     if config.learning_rate_schedule == "cosine":
         warmup = steps // 10
-        return schedules.CosineDecay(config.learning_rate / 10, max(1, steps - warmup), warmup_target=config.learning_rate, warmup_steps=warmup)
+        return schedules.CosineDecay(
+            config.learning_rate / 10, max(1, steps - warmup), warmup_target=config.learning_rate, warmup_steps=warmup
+        )
     raise InputError(f"--learning_rate_schedule={config.learning_rate_schedule} is unknown; known: {', '.join(SCHEDULES)}")

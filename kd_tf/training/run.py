@@ -81,7 +81,9 @@ def _load_networks(config: RunConfig) -> tuple[tf.keras.Model | None, tf.keras.M
     return start, teacher
 
 
-def make_distiller(config: RunConfig, data: FaceData, start: tf.keras.Model | None, teacher: tf.keras.Model | None) -> tuple[Distiller, str]:
+def make_distiller(
+    config: RunConfig, data: FaceData, start: tf.keras.Model | None, teacher: tf.keras.Model | None
+) -> tuple[Distiller, str]:
     """The distiller of a run, and what its student started from, in words.
 
     Raises:
@@ -140,7 +142,9 @@ def _order(config: RunConfig, split: Split) -> tuple[Order, int]:
 def _check_batch(config: RunConfig, batch_size: int, strategy: tf.distribute.Strategy) -> None:
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
-        raise InputError(f"a batch of {batch_size} images does not divide among the {replicas} replicas of --strategy={config.training.strategy}")
+        raise InputError(
+            f"a batch of {batch_size} images does not divide among the {replicas} replicas of --strategy={config.training.strategy}"
+        )
 
 
 def _trainable_parameters(network: tf.keras.Model) -> int:

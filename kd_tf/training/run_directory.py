@@ -13,6 +13,8 @@ from kd_tf.errors import InputError
 from kd_tf.files import write_whole
 from kd_tf.networks.stored import STUDENT_FILE
 
+FLAGS_FILE = "flags.txt"
+
 
 class RunDirectory:
     """Paths and files of one run.
@@ -28,7 +30,7 @@ class RunDirectory:
         self.student = os.path.join(path, STUDENT_FILE)
         self.saved_model = os.path.join(path, "saved_model")
         self._metrics = os.path.join(path, "metrics.json")
-        self._flags = os.path.join(path, "flags.txt")
+        self._flags = os.path.join(path, FLAGS_FILE)
 
     @property
     def finished(self) -> bool:
@@ -79,3 +81,12 @@ class RunDirectory:
     def finish(self, metrics: dict) -> None:
         """Writes `metrics.json`."""
         write_whole(self._metrics, json.dumps(metrics, indent=2) + "\n")
+
+
+def recorded_flags(path: str) -> dict[str, str]:
+    """The flags of the run in directory `path`, name to text; empty where `path` holds no run."""
+    file = os.path.join(path, FLAGS_FILE)
+    if not os.path.exists(file):
+        return {}
+    with open(file, encoding="utf-8") as lines:
+        return dict(line.strip()[2:].split("=", 1) for line in lines if line.startswith("--"))

@@ -33,12 +33,27 @@ class Face:
         half_mouth = traits.mouth_width * (1 + 0.22 * conditions.smile)
         corner_y = traits.mouth_height - 0.07 * conditions.smile
         self._mouth_corners = np.array([[-half_mouth, corner_y], [half_mouth, corner_y]])
-        self.landmarks = self._project(np.concatenate([self._eyes, self._nose_tip[None], self._mouth_corners]), np.array([0, 0, traits.nose_depth, 0.02, 0.02]))
+        self.landmarks = self._project(
+            np.concatenate([self._eyes, self._nose_tip[None], self._mouth_corners]), np.array([0, 0, traits.nose_depth, 0.02, 0.02])
+        )
         self.shapes: list[tuple[np.ndarray, np.ndarray]] = []
 
     def draw(self) -> "Face":
         """Fills `shapes`, back to front."""
-        for part in (self._body, self._hair_behind, self._ears, self._skin, self._beard, self._nose, self._mouth, self._eye_pair, self._brows, self._marks, self._hair_front, self._glasses):
+        for part in (
+            self._body,
+            self._hair_behind,
+            self._ears,
+            self._skin,
+            self._beard,
+            self._nose,
+            self._mouth,
+            self._eye_pair,
+            self._brows,
+            self._marks,
+            self._hair_front,
+            self._glasses,
+        ):
             part()
         return self
 
@@ -53,7 +68,10 @@ class Face:
     def _project_outline(self, points: np.ndarray) -> np.ndarray:
         """Points `[n, 2]` of the silhouette: an ellipsoid keeps its outline when it turns, stretched towards its depth."""
         yaw, pitch = self._conditions.yaw, self._conditions.pitch
-        stretch = [np.hypot(np.cos(angle), HEAD_DEPTH / width * np.sin(angle)) for angle, width in ((yaw, self._traits.face_width), (pitch, self._traits.face_height))]
+        stretch = [
+            np.hypot(np.cos(angle), HEAD_DEPTH / width * np.sin(angle))
+            for angle, width in ((yaw, self._traits.face_width), (pitch, self._traits.face_height))
+        ]
         return self._place(points * np.array(stretch) + np.array([0.12 * np.sin(yaw), 0.1 * np.sin(pitch)]))
 
     def _place(self, points: np.ndarray) -> np.ndarray:
@@ -85,7 +103,9 @@ class Face:
         outline = _CIRCLE * np.array([traits.face_width, traits.face_height]) * traits.hair_volume
         falls = np.where(outline[:, 1] > 0, traits.hair_length, 0.0)
         wide = 1 + 0.1 * traits.hair_length * (outline[:, 1] > 0)
-        long = np.stack([outline[:, 0] * wide, np.minimum(outline[:, 1], 0.5) - 0.05 + 0.6 * np.maximum(falls, -0.5) * (outline[:, 1] > 0)], axis=1)
+        long = np.stack(
+            [outline[:, 0] * wide, np.minimum(outline[:, 1], 0.5) - 0.05 + 0.6 * np.maximum(falls, -0.5) * (outline[:, 1] > 0)], axis=1
+        )
         self._fill_outline(long, traits.hair * 0.8)
 
     def _ears(self) -> None:
@@ -161,9 +181,17 @@ class Face:
         for side, center in zip((-1, 1), self._eyes, strict=True):
             x = center[0] + _ARC * traits.eye_width * 1.25
             outward = side * _ARC
-            y = center[1] - traits.brow_height - self._conditions.brow_raise + outward * traits.brow_slant - traits.brow_arch * (1 - outward**2)
+            y = (
+                center[1]
+                - traits.brow_height
+                - self._conditions.brow_raise
+                + outward * traits.brow_slant
+                - traits.brow_arch * (1 - outward**2)
+            )
             thickness = traits.brow_thickness * (0.65 - 0.35 * outward)
-            self._fill(np.concatenate([np.stack([x, y - thickness], axis=1), np.stack([x, y + thickness], axis=1)[::-1]]), traits.hair * 0.75, 0.03)
+            self._fill(
+                np.concatenate([np.stack([x, y - thickness], axis=1), np.stack([x, y + thickness], axis=1)[::-1]]), traits.hair * 0.75, 0.03
+            )
 
     def _marks(self) -> None:
         for x, y, radius in self._traits.marks:

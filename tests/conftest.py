@@ -1,0 +1,18 @@
+"""Two logical CPU devices for every test, made before TensorFlow starts, and the one mirrored strategy over them."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration(), tf.config.LogicalDeviceConfiguration()]
+)
+
+
+@pytest.fixture(scope="session")
+def mirrored() -> tf.distribute.Strategy:
+    """The process' only `MirroredStrategy`: a second one reuses its collective keys and aborts over variables of other shapes."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kd_tf.errors import InputError
+from kd_tf.losses.triplets import TRIPLET_LOSSES, squared_distances, triplet_loss_named
+
+MARGIN = 0.4
+MININGS = ["semi_hard", "hard", "all"]
+# On a line at 0, 0.5 (one identity), 0.75 and 2 (the other). Squared distances:
+# 01: 0.25, 02: 0.5625, 03: 4, 12: 0.0625, 13: 2.25, 23: 1.5625.
+LINE = np.array([[0.0], [0.5], [0.75], [2.0]], np.float32)
+LINE_IDENTITIES = np.array([0, 0, 1, 1])
+
+
+def _loss(mining, identities, embeddings, margin=MARGIN):
+    return triplet_loss_named(mining)(tf.constant(identities), tf.convert_to_tensor(embeddings), margin=margin)
+
+
+def _value_and_gradient(mining, identities, embeddings):
+    variable = tf.Variable(embeddings)
+    with tf.GradientTape() as tape:
+        loss = _loss(mining, identities, variable)
+    return float(loss), tape.gradient(loss, variable).numpy()
+
+
+def _reference(mining, identities, embeddings, margin=MARGIN):
+    """Eq 8 by plain loops in float64."""
+    points = np.asarray(embeddings, np.float64)
+    distance = [[float(np.sum((a - b) ** 2)) for b in points] for a in points]
+    images = range(len(points))
+    losses = []
+    for a in images:
+        positives = [distance[a][p] for p in images if p != a and identities[p] == identities[a]]
+        negatives = [distance[a][n] for n in images if identities[n] != identities[a]]
+        if not positives or not negatives:
+            continue
+        if mining == "hard":
+            losses.append(max(max(positives) - min(negatives) + margin, 0))
+        elif mining == "all":
+            losses += [p - n + margin for p in positives for n in negatives if p - n + margin > 0]
+        else:
+            for p in positives:
+                farther = [n for n in negatives if n > p]
+                losses.append(max(p - (min(farther) if farther else max(negatives)) + margin, 0))
+    return sum(losses) / len(losses) if losses else 0.0
+
+
+def _random_batch(seed, identities=4, images=3, width=5):
+    random = np.random.RandomState(seed)
+    embeddings = random.normal(size=[identities * images, width])
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return random.permutation(np.repeat(np.arange(identities), images)), embeddings.astype(np.float32)
+
+
+def test_semi_hard_by_hand():
+    # (0,1): nearest negative beyond 0.25 is 0.5625: 0.25 - 0.5625 + 0.4 = 0.0875. (1,0): it is 2.25: 0.
+    # (2,3): none is beyond 1.5625, the farthest is 0.5625: 1.4. (3,2): 2.25: 0. Mean of four pairs.
+    assert float(_loss("semi_hard", LINE_IDENTITIES, LINE)) == pytest.approx((0.0875 + 0 + 1.4 + 0) / 4, rel=1e-6)
+
+
+def test_hard_by_hand():
+    # 0: 0.25 - 0.5625 + 0.4 = 0.0875. 1: 0.25 - 0.0625 + 0.4 = 0.5875. 2: 1.5625 - 0.0625 + 0.4 = 1.9. 3: 1.5625 - 2.25 + 0.4 < 0.
+    assert float(_loss("hard", LINE_IDENTITIES, LINE)) == pytest.approx((0.0875 + 0.5875 + 1.9 + 0) / 4, rel=1e-6)
+
+
+def test_all_by_hand():
+    # Above 0 of the eight triplets: (0,1,2) 0.0875, (1,0,2) 0.5875, (2,3,0) 1.5625 - 0.5625 + 0.4 = 1.4, (2,3,1) 1.9.
+    assert float(_loss("all", LINE_IDENTITIES, LINE)) == pytest.approx((0.0875 + 0.5875 + 1.4 + 1.9) / 4, rel=1e-6)
+
+
+@pytest.mark.parametrize("mining", MININGS)
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("margin", [0.1, 0.4, 1.0])
+def test_random_batches_equal_loops(mining, seed, margin):
+    identities, embeddings = _random_batch(seed)
+    expected = _reference(mining, identities, embeddings, margin)
+    assert float(_loss(mining, identities, embeddings, margin)) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("mining", MININGS)
+@pytest.mark.parametrize("seed", range(4))
+def test_batches_with_ties_equal_loops(mining, seed):
+    # Points of a small grid: distances are small whole numbers, so that many are equal, exactly, and some are 0.
+    random = np.random.RandomState(seed)
+    embeddings = random.randint(0, 3, size=[12, 2]).astype(np.float32)
+    identities = random.permutation(np.repeat([0, 1, 2], 4))
+    assert float(_loss(mining, identities, embeddings)) == pytest.approx(_reference(mining, identities, embeddings), rel=1e-6)
+
+
+@pytest.mark.parametrize("mining", MININGS)
+def test_identities_with_one_image_are_negatives_and_no_anchors(mining):
+    # 0, 0.5 of one identity; 0.625 and 1.5 of two others.
+    embeddings, identities = np.array([[0.0], [0.5], [0.625], [1.5]], np.float32), np.array([7, 7, 8, 9])
+    assert float(_loss(mining, identities, embeddings)) == pytest.approx(_reference(mining, identities, embeddings), rel=1e-6)
+
+
+@pytest.mark.parametrize("mining", MININGS)
+def test_equal_embeddings_give_the_margin(mining):
+    # All distances are 0: 0 - 0 + 0.4 in every triplet.
+    assert float(_loss(mining, [0, 0, 1, 1], np.ones([4, 3], np.float32))) == pytest.approx(MARGIN, rel=1e-6)
+
+
+@pytest.mark.parametrize("mining", MININGS)
+def test_separated_identities_give_zero(mining):
+    embeddings = np.array([[1, 0], [1, 0], [-1, 0], [-1, 0]], np.float32)
+    value, gradient = _value_and_gradient(mining, [0, 0, 1, 1], embeddings)
+    assert value == 0
+    np.testing.assert_array_equal(gradient, np.zeros([4, 2]))
+
+
+@pytest.mark.parametrize("mining", MININGS)
+@pytest.mark.parametrize("identities", [[3, 3, 3, 3], [0, 1, 2, 3]], ids=["one_identity", "no_positives"])
+def test_batches_without_triplets_give_zero_and_a_zero_gradient(mining, identities):
+    embeddings = np.random.RandomState(0).normal(size=[4, 3]).astype(np.float32)
+    value, gradient = _value_and_gradient(mining, identities, embeddings)
+    assert value == 0
+    np.testing.assert_array_equal(gradient, np.zeros([4, 3]))
+
+
+@pytest.mark.parametrize("mining", MININGS)
+def test_gradient_equals_finite_differences_of_the_loops(mining):
+    identities, embeddings = _random_batch(5, identities=3, images=2, width=3)
+    _, gradient = _value_and_gradient(mining, identities, embeddings)
+    expected = np.zeros_like(gradient)
+    for index in np.ndindex(*embeddings.shape):
+        step = np.zeros(embeddings.shape)
+        step[index] = 1e-5
+        above, below = (_reference(mining, identities, embeddings + sign * step) for sign in (1, -1))
+        expected[index] = (above - below) / 2e-5
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(gradient, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("mining", MININGS)
+def test_extreme_embeddings_have_finite_gradients(mining):
+    embeddings = np.array([[1e4, -1e4], [-1e4, 1e4], [1e4, 1e4], [-1e4, -1e4]], np.float32)
+    value, gradient = _value_and_gradient(mining, [0, 0, 1, 1], embeddings)
+    # Every positive is at 8e8, every negative at 4e8.
+    assert value == pytest.approx(4e8, rel=1e-6)
+    assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("mining", MININGS)
+@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
+def test_computes_in_float32(mining, dtype):
+    identities, embeddings = _random_batch(6)
+    embeddings = tf.cast(embeddings, dtype)
+    loss = _loss(mining, identities, embeddings)
+    assert loss.dtype == tf.float32
+    assert float(loss) == float(_loss(mining, identities, tf.cast(embeddings, tf.float32)))
+
+
+def test_squared_distances():
+    # (0, 0) to (3, 4): 25; (3, 4) to (3, 0): 16; (0, 0) to (3, 0): 9.
+    distances = squared_distances(tf.constant([[0.0, 0.0], [3.0, 4.0], [3.0, 0.0]]))
+    np.testing.assert_array_equal(distances, [[0, 25, 9], [25, 0, 16], [9, 16, 0]])
+
+
+def test_squared_distances_of_copies_are_not_below_zero():
+    embeddings = np.repeat(np.random.RandomState(7).normal(size=[1, 64]).astype(np.float32), 8, axis=0)
+    distances = squared_distances(embeddings).numpy()
+    assert distances.min() >= 0 and distances.max() < 1e-3
+
+
+def test_names():
+    assert list(TRIPLET_LOSSES) == MININGS
+    with pytest.raises(InputError, match="--triplet_mining=soft is unknown; known: semi_hard, hard, all"):
+        triplet_loss_named("soft")
