@@ -3,7 +3,8 @@
     kd-evaluate --model=runs/student --protocol=classification --data=synthetic --output=scores
 
 Protocols: classification (top-1), landmarks (NRMSE and failure rate above 10%), retrieval (rank-1: the nearest other test image).
---image_size and --central_fraction are the run's own where they are not given. Prints the scores in percent and writes them to OUTPUT/metrics.json.
+--image_size and --central_fraction are the run's own where they are not given. Prints the scores in percent and writes them to
+OUTPUT/metrics.json.
 """
 
 import json

@@ -56,8 +56,11 @@ class IdentityBatches:
 def identity_order(labels: np.ndarray, batches: IdentityBatches, *, seed: int) -> Order:
     """Batches of P identities with K images.
 
-    The identities pass in shuffled epochs; within an identity its images pass in shuffled cycles, so that each is used
-    at the same rate, and the view is the cycle. Identities with one image have no positives and are left out.
+    The identities pass in shuffled epochs of whole batches, their images in shuffled cycles of whole visits, so that no batch
+    has an identity twice and no visit an image twice; who is left over sits that epoch out, another one the next time, and
+    images likewise. Every image of an identity is so used at the same rate. The view counts the cycles. An identity with
+    fewer than K images shows some of them again, under another view; one with a single image has no positives and never
+    comes.
 
     Args:
       labels: int `[records]`, the identity at each place.
@@ -77,14 +80,17 @@ def identity_order(labels: np.ndarray, batches: IdentityBatches, *, seed: int) -
         )
     places, starts, counts = (tf.constant(array, tf.int64) for array in (places, starts, counts))
     people = int(starts.shape[0])
+    people_in_epoch = people // batches.identities * batches.identities
+    visits_in_cycle = tf.maximum(counts // batches.images, 1)
+    views_in_cycle = -(-batches.images // counts)
 
     def place_and_view(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         slot, image = position // batches.images, position % batches.images
-        visit = slot // people
-        person = shuffled(slot % people, people, seed, visit)
-        turn = visit * batches.images + image
-        cycle = turn // counts[person]
+        epoch = slot // people_in_epoch
+        person = shuffled(slot % people_in_epoch, people, seed, epoch)
+        cycle = epoch // visits_in_cycle[person]
+        turn = epoch % visits_in_cycle[person] * batches.images + image
         within = shuffled(turn % counts[person], counts[person], seed + 1, person, cycle)
-        return places[starts[person] + within], cycle
+        return places[starts[person] + within], cycle * views_in_cycle[person] + turn // counts[person]
 
     return place_and_view

@@ -55,8 +55,8 @@ def train_and_test(source: Source, *, seed: int) -> tuple[Split, Split]:
     Raises:
       InputError: fewer than five records.
     """
-    test_records = round(len(source) * TEST_SHARE)
-    if test_records < 1:
+    if len(source) < 5:
         raise InputError(f"{source.name} has {len(source)} images: too few for a split into training and test")
+    test_records = round(len(source) * TEST_SHARE)
     shuffled = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed))).permutation(len(source))
     return Split(source, np.sort(shuffled[test_records:])), Split(source, np.sort(shuffled[:test_records]))

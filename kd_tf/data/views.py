@@ -1,6 +1,6 @@
 """What a network sees of a record: a pure function of the seed, the record and the view.
 
-The image is cut to its central square share, resized to a canvas of 8/7 of the crop (the paper: 256 for 224), and a crop of it is
+The image is cut to its central share, resized to a square canvas of 8/7 of the crop (the paper: 256 for 224), and a crop of it is
 taken: at a random place, flipped or not and lightly jittered in training, in the middle and as it is in evaluation.
 """
 
@@ -44,9 +44,13 @@ class ViewConfig:
 
 
 def make_canvas(image: tf.Tensor, config: ViewConfig) -> tf.Tensor:
-    """An image `[height, width, 3]` to uint8 `[canvas, canvas, 3]`: the part that no view changes, and that can be stored."""
+    """An image `[height, width, 3]` to uint8 `[canvas, canvas, 3]`: the part that no view changes, and that can be stored.
+
+    The share is cut in whole pixels, so landmarks may be off by half a pixel of the image.
+    """
     size = tf.shape(image)[:2]
     margin = tf.cast(tf.round(tf.cast(size, tf.float64) * (1 - config.central_fraction) / 2), tf.int32)
+    margin = tf.minimum(margin, (size - 1) // 2)
     image = image[margin[0] : size[0] - margin[0], margin[1] : size[1] - margin[1]]
     resized = tf.image.resize(image, [config.canvas_size] * 2, antialias=True)
     return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)

@@ -83,12 +83,13 @@ def output_shapes(network: tf.keras.Model) -> dict[str, tuple]:
     """The shapes of the network's outputs by key; empty where the output is not a dict.
 
     Raises:
-      InputError: a subclassed model that was never called has no shapes yet.
+      InputError: a subclassed model that was never called has no outputs yet.
     """
     if getattr(network, "inputs", None):
-        outputs = network.output if isinstance(network.output, dict) else {}
-        return {key: tuple(value.shape) for key, value in outputs.items()}
-    shapes = getattr(network, "output_shape_dict", None)
-    if shapes is None:
-        raise InputError(f"the model {network.name!r} has no known outputs; make it functional: tf.keras.Model(inputs, dict)")
-    return shapes
+        outputs = network.output
+        return {key: tuple(value.shape) for key, value in outputs.items()} if isinstance(outputs, dict) else {}
+    called_with = network.save_spec()
+    if called_with is None:
+        raise InputError(f"the outputs of the model {network.name!r} are not known yet: call it once on a batch of images")
+    shapes = network.compute_output_shape(called_with[0][0].shape)
+    return {key: tuple(shape) for key, shape in shapes.items()} if isinstance(shapes, dict) else {}

@@ -32,9 +32,9 @@ def load_network(path: str, flag: str, *, image_size: int) -> tf.keras.Model:
         network = tf.keras.models.load_model(file, compile=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"--{flag}={file} cannot be read as a Keras model: {str(error).splitlines()[0]}") from error
-    size = tuple(network.input_shape[1:3])
-    if any(side not in (None, image_size) for side in size):
-        raise InputError(f"--{flag}={path} takes images of {size[0]}x{size[1]} pixels, but --image_size={image_size}")
+    shape = getattr(network, "input_shape", None)
+    if isinstance(shape, tuple) and any(side not in (None, image_size) for side in shape[1:3]):
+        raise InputError(f"--{flag}={path} takes images of {shape[1]}x{shape[2]} pixels, but --image_size={image_size}")
     return network
 
 

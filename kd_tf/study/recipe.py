@@ -23,6 +23,7 @@ class Stage:
       alpha: weight of the soft targets.
       beta: weight of the hidden layer.
       identity_weight: of the joint verification loss.
+      optimizer: see `TrainingConfig`.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Stage:
     alpha: float = 0.0
     beta: float = 0.0
     identity_weight: float = 0.0
+    optimizer: str = "sgd"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +96,11 @@ def _chain(
         Stage("student_scratch", "Eq 2", "classification", student, student_epochs, rate, teacher="teacher", alpha=1.0),
         Stage("student_pretrained", "Eq 3", "classification", student, student_epochs, rate),
         Stage("student_distilled", "Eq 4", "classification", student, student_epochs, rate / 2, "student_pretrained", "teacher", alpha=1.0),
-        Stage("teacher_alignment", "Eq 6", "alignment", teacher, *alignment, init="teacher"),
-        Stage("student_alignment", "Eq 7", "alignment", student, *alignment, "student_distilled", "teacher_alignment", beta=0.1),
+        Stage("teacher_alignment", "Eq 6", "alignment", teacher, *alignment, init="teacher", optimizer="adam"),
+        Stage(
+            "student_alignment", "Eq 7", "alignment", student, *alignment,
+            "student_distilled", "teacher_alignment", beta=1.0, optimizer="adam",
+        ),
         Stage("teacher_verification", "Eq 8'", "verification", teacher, *verification, init="teacher", identity_weight=1.0),
         Stage(
             "student_verification", "Eq 9'", "verification", student, *verification,
@@ -111,7 +116,7 @@ def _synthetic(source: SourceConfig) -> Recipe:
         network="resnet26",
         batch_size=64,
         weight_decay=0.0,
-        stages=_chain(teacher=2, student=8, classification=(12, 12, 0.2), alignment=(5, 0.1), verification=(4, 0.02)),
+        stages=_chain(teacher=2, student=8, classification=(12, 12, 0.2), alignment=(5, 0.01), verification=(4, 0.02)),
     )
 
 
@@ -122,7 +127,7 @@ def _lfw(source: SourceConfig) -> Recipe:
         network="resnet26",
         batch_size=32,
         weight_decay=0.0,
-        stages=_chain(teacher=2, student=8, classification=(20, 20, 0.1), alignment=(10, 0.1), verification=(6, 0.01)),
+        stages=_chain(teacher=2, student=8, classification=(20, 20, 0.1), alignment=(10, 0.003), verification=(6, 0.01)),
     )
 
 

@@ -34,7 +34,7 @@ def run_study(recipe: Recipe, directory: str, *, seed: int, precision: str, stra
     """
     begun = time.perf_counter()
     configs = {stage.name: _run_config(recipe, stage, directory, seed, precision, strategy) for stage in recipe.stages}
-    for name, config in configs.items():
+    for config in configs.values():
         if not RunDirectory(config.model_dir).finished:
             RunDirectory(config.model_dir).check(config.flagfile())
     baselines = _baselines(recipe, directory)
@@ -65,6 +65,7 @@ def _run_config(recipe: Recipe, stage: Stage, directory: str, seed: int, precisi
             batch_size=recipe.batch_size,
             identities_per_batch=recipe.batch_size // IMAGES_PER_IDENTITY,
             images_per_identity=IMAGES_PER_IDENTITY,
+            optimizer=stage.optimizer,
             learning_rate=stage.learning_rate,
             weight_decay=recipe.weight_decay,
             precision=precision,

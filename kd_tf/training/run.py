@@ -1,4 +1,7 @@
-"""One run, from its configuration to a finished run directory. All that can be wrong with the input is found before the directory is made."""
+"""One run, from its configuration to a finished run directory.
+
+What can be wrong with the input is found before the directory is made.
+"""
 
 import dataclasses
 import logging

@@ -9,7 +9,8 @@ from kd_tf.data.synthetic.traits import Conditions, Traits
 
 HEAD_DEPTH = 1.05
 CAMERA_DISTANCE = 7.0
-_CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 20, endpoint=False)), np.sin(np.linspace(0, 2 * np.pi, 20, endpoint=False))], axis=1)
+_ANGLES = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 _ARC = np.linspace(-1, 1, 9)
 
 
@@ -89,7 +90,7 @@ class Face:
         below = np.maximum(_CIRCLE[:, 1], 0)
         above = np.maximum(-_CIRCLE[:, 1], 0)
         jaw = 1 + (traits.jaw_width - 0.75) * below * (1 - 0.5 * below)
-        return np.stack([x * jaw * (1 + (traits.forehead - 0.9) * above), y + traits.chin_length * below**3], axis=1)
+        return _points(x * jaw * (1 + (traits.forehead - 0.9) * above), y + traits.chin_length * below**3)
 
     def _body(self) -> None:
         shirt = np.array([[-3, 4], [-1.9, 2.0], [-0.6, 1.55], [0.6, 1.55], [1.9, 2.0], [3, 4]])
@@ -101,12 +102,10 @@ class Face:
     def _hair_behind(self) -> None:
         traits = self._traits
         outline = _CIRCLE * np.array([traits.face_width, traits.face_height]) * traits.hair_volume
-        falls = np.where(outline[:, 1] > 0, traits.hair_length, 0.0)
-        wide = 1 + 0.1 * traits.hair_length * (outline[:, 1] > 0)
-        long = np.stack(
-            [outline[:, 0] * wide, np.minimum(outline[:, 1], 0.5) - 0.05 + 0.6 * np.maximum(falls, -0.5) * (outline[:, 1] > 0)], axis=1
-        )
-        self._fill_outline(long, traits.hair * 0.8)
+        falls = outline[:, 1] > 0
+        x = outline[:, 0] * (1 + 0.1 * traits.hair_length * falls)
+        y = np.minimum(outline[:, 1], 0.5) - 0.05 + 0.6 * np.maximum(traits.hair_length, -0.5) * falls
+        self._fill_outline(_points(x, y), traits.hair * 0.8)
 
     def _ears(self) -> None:
         traits = self._traits
@@ -128,7 +127,7 @@ class Face:
         outline = self._head_outline()
         lower = outline[outline[:, 1] > 0.25]
         lower = lower[np.argsort(-lower[:, 0])]
-        inner = np.stack([-_ARC * 0.5, traits.mouth_height - 0.16 - 0.1 * _ARC**2], axis=1)[::-1]
+        inner = _points(-_ARC * 0.5, traits.mouth_height - 0.16 - 0.1 * _ARC**2)[::-1]
         color = traits.skin + (traits.hair - traits.skin) * (0.25 + 0.6 * traits.beard)
         self._fill_outline(np.concatenate([lower, inner[np.argsort(inner[:, 0])]]), color)
 
@@ -150,15 +149,15 @@ class Face:
         bow = 1 - _ARC**2
         middle = corner_y + 0.07 * conditions.smile * bow
         opening = conditions.mouth_opening * bow
-        upper_edge = np.stack([_ARC * half, middle - traits.upper_lip * bow * (1 - 0.25 * (np.abs(_ARC) < 0.1)) - opening * 0.3], axis=1)
-        lower_edge = np.stack([_ARC * half, middle + traits.lower_lip * bow + opening], axis=1)
-        self._fill(np.concatenate([upper_edge, lower_edge[::-1]]), traits.lips, 0.02)
-        gap_top = np.stack([_ARC * half * 0.95, middle - opening * 0.3 - 0.008], axis=1)
-        gap_bottom = np.stack([_ARC * half * 0.95, middle + opening + 0.008], axis=1)
-        self._fill(np.concatenate([gap_top, gap_bottom[::-1]]), traits.lips * 0.35, 0.02)
+        upper_edge = _points(_ARC * half, middle - traits.upper_lip * bow * (1 - 0.25 * (np.abs(_ARC) < 0.1)) - opening * 0.3)
+        lower_edge = _points(_ARC * half, middle + traits.lower_lip * bow + opening)
+        self._fill(_band(upper_edge, lower_edge), traits.lips, 0.02)
+        gap_top = _points(_ARC * half * 0.95, middle - opening * 0.3 - 0.008)
+        gap_bottom = _points(_ARC * half * 0.95, middle + opening + 0.008)
+        self._fill(_band(gap_top, gap_bottom), traits.lips * 0.35, 0.02)
         if conditions.mouth_opening > 0.03:
-            teeth = np.stack([_ARC * half * 0.8, middle + opening * 0.3], axis=1)
-            self._fill(np.concatenate([gap_top * np.array([0.84, 1]), teeth[::-1]]), np.array([235.0, 232.0, 222.0]), 0.02)
+            teeth = _points(_ARC * half * 0.8, middle + opening * 0.3)
+            self._fill(_band(gap_top * np.array([0.84, 1]), teeth), np.array([235.0, 232.0, 222.0]), 0.02)
 
     def _eye_pair(self) -> None:
         traits, conditions = self._traits, self._conditions
@@ -166,15 +165,15 @@ class Face:
         bow = 1 - _ARC**2
         for side, center in zip((-1, 1), self._eyes, strict=True):
             slant = side * _ARC * traits.eye_slant
-            top = np.stack([center[0] + _ARC * traits.eye_width, center[1] - opening * bow + slant], axis=1)
-            bottom = np.stack([center[0] + _ARC * traits.eye_width, center[1] + 0.7 * opening * bow + slant], axis=1)
-            self._fill(np.concatenate([top - np.array([0, 0.05]), bottom[::-1] + np.array([0, 0.03])]), traits.skin * 0.84)
-            self._fill(np.concatenate([top, bottom[::-1]]), np.array([238.0, 236.0, 232.0]))
+            top = _points(center[0] + _ARC * traits.eye_width, center[1] - opening * bow + slant)
+            bottom = _points(center[0] + _ARC * traits.eye_width, center[1] + 0.7 * opening * bow + slant)
+            self._fill(_band(top - np.array([0, 0.05]), bottom + np.array([0, 0.03])), traits.skin * 0.84)
+            self._fill(_band(top, bottom), np.array([238.0, 236.0, 232.0]))
             radius = min(0.085, opening * 0.95)
             iris = center + conditions.gaze * np.array([traits.eye_width * 0.5, opening * 0.5])
             self._fill(_CIRCLE * radius + iris, traits.iris)
             self._fill(_CIRCLE * radius * 0.5 + iris, np.array([14.0, 12.0, 12.0]))
-            self._fill(np.concatenate([top - np.array([0, 0.022]), top[::-1]]), traits.skin * 0.35)
+            self._fill(_band(top - np.array([0, 0.022]), top), traits.skin * 0.35)
 
     def _brows(self) -> None:
         traits = self._traits
@@ -189,9 +188,7 @@ class Face:
                 - traits.brow_arch * (1 - outward**2)
             )
             thickness = traits.brow_thickness * (0.65 - 0.35 * outward)
-            self._fill(
-                np.concatenate([np.stack([x, y - thickness], axis=1), np.stack([x, y + thickness], axis=1)[::-1]]), traits.hair * 0.75, 0.03
-            )
+            self._fill(_band(_points(x, y - thickness), _points(x, y + thickness)), traits.hair * 0.75, 0.03)
 
     def _marks(self) -> None:
         for x, y, radius in self._traits.marks:
@@ -203,8 +200,8 @@ class Face:
         x = _ARC * traits.face_width * 1.0
         line = -height * (1 - 0.75 * traits.fringe) * np.sqrt(np.maximum(1 - 0.55 * _ARC**2, 0))
         parted = 0.28 * traits.fringe * np.abs(_ARC - traits.parting - self._conditions.hair_shift)
-        top = np.stack([x * 1.04, -height * traits.hair_volume * np.sqrt(np.maximum(1.02 - 0.85 * _ARC**2, 0))], axis=1)
-        self._fill_outline(np.concatenate([top, np.stack([x, line + parted], axis=1)[::-1]]), traits.hair)
+        top = _points(x * 1.04, -height * traits.hair_volume * np.sqrt(np.maximum(1.02 - 0.85 * _ARC**2, 0)))
+        self._fill_outline(_band(top, _points(x, line + parted)), traits.hair)
 
     def _glasses(self) -> None:
         traits = self._traits
@@ -217,6 +214,15 @@ class Face:
             self._fill(rim + center, traits.glasses_color, 0.12)
         bridge = np.array([[-1, -0.03], [1, -0.03], [1, 0.02], [-1, 0.02]]) * np.array([max(traits.eye_distance - 0.25, 0.03), 1])
         self._fill(bridge + np.array([0, traits.eye_height]), traits.glasses_color, 0.16)
+
+
+def _points(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.stack([x, y], axis=1)
+
+
+def _band(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """The outline of what lies between two lines that run the same way."""
+    return np.concatenate([top, bottom[::-1]])
 
 
 def _rotation(yaw: float, pitch: float) -> np.ndarray:

@@ -88,7 +88,9 @@ class Traits:
             hair_length=between(-0.5, 1.5), hair_volume=between(1.02, 1.26), fringe=between(0.05, 0.5),
             parting=between(-0.7, 0.7), beard=max(0.0, between(-1.2, 1.0)),
             glasses=max(0, int(between(-3, 3))), glasses_color=np.array([between(10, 110) for _ in range(3)]),
-            marks=np.array([[between(-0.6, 0.6), between(-0.5, 0.85), between(0.02, 0.055)] for _ in range(int(between(0, 4)))]).reshape(-1, 3),
+            marks=np.array(
+                [[between(-0.6, 0.6), between(-0.5, 0.85), between(0.02, 0.055)] for _ in range(int(between(0, 4)))]
+            ).reshape(-1, 3),
         )  # fmt: skip
 
 

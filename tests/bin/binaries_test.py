@@ -1,0 +1,130 @@
+"""Runs the binaries as a user does: as console scripts, as modules and as files."""
+
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SCRIPTS = os.path.dirname(sys.executable)
+SMALL = ["--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16", "--network=resnet26", "--width_divisor=8"]
+
+
+def call(*command: str, cwd: str | None = None) -> subprocess.CompletedProcess:
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, stdin=subprocess.DEVNULL)
+
+
+def script(name: str, *flags: str) -> subprocess.CompletedProcess:
+    return call(os.path.join(SCRIPTS, name), *flags)
+
+
+def refused(result: subprocess.CompletedProcess) -> str:
+    """The one line that a refusal prints."""
+    assert result.returncode == 2, result.stderr
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize("name", ["train", "distill", "evaluate", "export", "reproduce"])
+def test_help_is_the_manual_and_the_flags(name):
+    result = script(f"kd-{name}", "--help")
+    assert result.returncode == 0
+    assert f"kd-{name} --" in result.stdout
+    listed = {line.strip() for line in result.stdout.splitlines() if line.startswith("  --")}
+    wanted = {"evaluate": "--protocol", "export": "--overwrite", "reproduce": "--scale"}.get(name, "--learning_rate")
+    assert wanted in listed
+    assert ("--alpha" in listed) == (name == "distill")
+
+
+def test_scripts_modules_and_files_are_the_same_program():
+    as_script = script("kd-distill", "--help").stdout
+    assert call(sys.executable, "-m", "kd_tf.bin.distill", "--help", cwd="/").stdout == as_script
+    assert call(sys.executable, os.path.join(ROOT, "bin", "distill.py"), "--help", cwd="/").stdout == as_script
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "message"),
+    [
+        ("kd-train", ["--steps=1"], "--model_dir"),
+        ("kd-train", ["--steps=many"], "--steps=many"),
+        ("kd-train", ["--stepz=1"], "Unknown command line flag 'stepz'"),
+        ("kd-train", ["--steps=1", "stray"], "unexpected argument 'stray'"),
+        ("kd-train", ["--steps=1", "--data=celebrities"], "--data=celebrities is unknown"),
+        ("kd-train", ["--steps=1", "--data=folder"], "lacks the path"),
+        ("kd-train", ["--steps=1", "--data=folder:/nowhere"], "/nowhere is not a folder"),
+        ("kd-train", ["--steps=1", "--network=resnet26", "--width_divisor=3", *SMALL[:4]], "--width_divisor=3 does not divide"),
+        ("kd-distill", ["--steps=1"], "--alpha=1.0 needs a teacher"),
+        ("kd-distill", ["--steps=1", "--teacher=/nowhere"], "--teacher=/nowhere does not exist"),
+        ("kd-evaluate", ["--model=/nowhere"], "--model=/nowhere does not exist"),
+        ("kd-reproduce", ["--data=folder:/"], "--scale=quick has no recipe for --data=folder:/"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(tmp_path, name, flags, message):
+    needs_directory = name != "kd-evaluate" and "--model_dir" not in message
+    assert message in refused(script(name, *flags, *([f"--model_dir={tmp_path}/run"] if needs_directory else [])))
+    assert os.listdir(tmp_path) == []
+
+
+def write_image(path: str, value: int) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    cv2.imwrite(path, np.full([20, 20, 3], value, np.uint8))
+
+
+@pytest.mark.parametrize("cache", [[], ["--image_cache=cache"]])
+def test_an_image_that_does_not_decode_is_named(tmp_path, cache):
+    for number in range(6):
+        write_image(f"{tmp_path}/faces/a/{number}.png", number)
+    broken = tmp_path / "faces" / "a" / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
+    flags = [f"--data=folder:{tmp_path}/faces", "--steps=1", *SMALL, f"--model_dir={tmp_path}/run", *cache]
+    result = call(os.path.join(SCRIPTS, "kd-train"), *flags, cwd=str(tmp_path))
+    assert result.returncode == 2
+    assert f"{broken} is not an image that can be decoded" in result.stderr.splitlines()[-1]
+    assert not os.path.exists(tmp_path / "run")
+    assert not os.path.exists(tmp_path / "cache") or os.listdir(tmp_path / "cache") == []
+
+
+def test_a_folder_without_images(tmp_path):
+    (tmp_path / "faces" / "a").mkdir(parents=True)
+    line = refused(script("kd-train", f"--data=folder:{tmp_path}/faces", "--steps=1", f"--model_dir={tmp_path}/run"))
+    assert f"{tmp_path}/faces has no images" in line
+
+
+def test_train_rerun_evaluate_and_export(tmp_path):
+    run, again = tmp_path / "run", tmp_path / "again"
+    trained = script("kd-train", *SMALL, "--steps=2", "--evaluations=1", "--batch_size=8", f"--model_dir={run}")
+    assert trained.returncode == 0, trained.stderr
+    metrics = json.loads((run / "metrics.json").read_text())
+    rerun = script("kd-train", f"--flagfile={run}/flags.txt", f"--model_dir={again}")
+    assert rerun.returncode == 0, rerun.stderr
+    repeated = json.loads((again / "metrics.json").read_text())
+    assert [repeated[key] for key in ("top1", "rank1", "steps")] == [metrics[key] for key in ("top1", "rank1", "steps")]
+    flags = [flag for flag in SMALL if flag.startswith(("--identities", "--pictures", "--picture_size"))]
+    scored = script("kd-evaluate", f"--model={run}", *flags, f"--output={tmp_path}/scores")
+    assert scored.returncode == 0, scored.stderr
+    assert json.loads((tmp_path / "scores" / "metrics.json").read_text()) == {"top1": metrics["top1"]}
+    assert json.loads(scored.stdout) == {"top1": metrics["top1"]}
+    wrong = script("kd-evaluate", f"--model={run}", *flags, "--protocol=landmarks")
+    assert "lacks the output 'landmarks'" in refused(wrong)
+    exported = script("kd-export", f"--model={run}", f"--output={tmp_path}/model")
+    assert exported.returncode == 0, exported.stderr
+    assert os.path.exists(tmp_path / "model" / "saved_model.pb")
+
+
+def test_mirrored_on_two_logical_devices(tmp_path):
+    program = (
+        "import tensorflow as tf, sys;"
+        "cpu = tf.config.list_physical_devices('CPU')[0];"
+        "tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2);"
+        "from kd_tf.bin import train;"
+        "sys.argv[0] = 'kd-train'; train.run()"
+    )
+    flags = [*SMALL, "--steps=2", "--evaluations=1", "--batch_size=8", "--strategy=mirrored", f"--model_dir={tmp_path}/run"]
+    result = call(sys.executable, "-c", program, *flags, cwd="/")
+    assert result.returncode == 0, result.stderr
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["steps"] == 2

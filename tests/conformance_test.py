@@ -1,0 +1,88 @@
+"""Every distiller computes the same on two devices as on one: weights, logged means and evaluation, for the same global batches."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kd_tf.distillers import AlignmentDistiller, ClassificationDistiller, VerificationDistiller
+from tests.networks_for_tests import assert_same_bits, make_batch, make_network, snapshot
+
+BATCH_SIZE = 12
+STEPS = 3
+DISTILLERS = {
+    "classification": (ClassificationDistiller, {}),
+    "alignment": (AlignmentDistiller, {}),
+    "verification_semi_hard": (VerificationDistiller, {"mining": "semi_hard"}),
+    "verification_hard": (VerificationDistiller, {"mining": "hard"}),
+    "verification_all": (VerificationDistiller, {"mining": "all"}),
+    "joint": (VerificationDistiller, {"mining": "semi_hard", "identity_weight": 1.0}),
+}
+
+
+def _batches(size, batch_size):
+    return tf.data.Dataset.from_tensor_slices(make_batch(0, size=size)).batch(batch_size)
+
+
+def _trained(strategy, make, options, *, sample_weight=None):
+    """A distiller after three steps, the logged values of each, and the values of an evaluation with unequal batches."""
+    with strategy.scope():
+        student, teacher = make_network(1, batch_norm=True, l2=0.01), make_network(2, width=9, batch_norm=True)
+        # A frozen normalization is in inference mode: batch statistics would be those of each replica.
+        student.get_layer("norm").trainable = False
+        tf.keras.utils.set_random_seed(3)
+        distiller = make(student, teacher, alpha=0.5, beta=0.5, **options)
+        distiller.compile(optimizer=tf.keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True))
+    before = snapshot(teacher)
+    data = make_batch(0, size=BATCH_SIZE) + (() if sample_weight is None else (sample_weight,))
+    batches = tf.data.Dataset.from_tensor_slices(data).batch(BATCH_SIZE)
+    history = distiller.fit(batches, epochs=STEPS, verbose=0).history
+    # 23 images in batches of 9, 9 and 5: each is divided unequally.
+    scores = distiller.evaluate(_batches(23, 9), verbose=0, return_dict=True)
+    assert_same_bits(before, snapshot(teacher))
+    return distiller, history, scores
+
+
+def _assert_same(one, other):
+    (one_distiller, one_history, one_scores), (other_distiller, other_history, other_scores) = one, other
+    assert one_history.keys() == other_history.keys() == one_scores.keys() == other_scores.keys()
+    for name, values in one_history.items():
+        np.testing.assert_allclose(other_history[name], values, rtol=1e-5, err_msg=name)
+        np.testing.assert_allclose(other_scores[name], one_scores[name], rtol=1e-5, err_msg=name)
+    variables = [snapshot(distiller.student, distiller.projection) for distiller in (one_distiller, other_distiller)]
+    for value, other_value in zip(*variables, strict=True):
+        np.testing.assert_allclose(other_value, value, atol=1e-5)
+
+
+def _assert_moved(distiller):
+    for name, start in (("conv", make_network(1).get_layer("conv").kernel), ("dense", make_network(1).get_layer("dense").kernel)):
+        assert np.abs(distiller.student.get_layer(name).kernel - start).max() > 1e-4
+
+
+@pytest.mark.parametrize("name", DISTILLERS)
+def test_two_devices_compute_as_one(name, mirrored):
+    make, options = DISTILLERS[name]
+    one = _trained(tf.distribute.get_strategy(), make, options)
+    _assert_moved(one[0])
+    _assert_same(one, _trained(mirrored, make, options))
+
+
+@pytest.mark.parametrize("name", ["classification", "alignment"])
+def test_two_devices_weigh_samples_as_one(name, mirrored):
+    make, options = DISTILLERS[name]
+    # All that the first device gets of the batch is weightless but one image.
+    weights = np.array([0, 0, 0, 2, 0, 0, 1, 1, 0.5, 3, 1, 0], np.float32)
+    one = _trained(tf.distribute.get_strategy(), make, options, sample_weight=weights)
+    _assert_same(one, _trained(mirrored, make, options, sample_weight=weights))
+
+
+@pytest.mark.parametrize("name", ["classification", "verification_semi_hard"])
+def test_a_batch_smaller_than_the_devices(name, mirrored):
+    make, options = DISTILLERS[name]
+    scores = []
+    for strategy in (tf.distribute.get_strategy(), mirrored):
+        with strategy.scope():
+            distiller = make(make_network(1), **options)
+            distiller.compile()
+        # Batches of 4 and 1.
+        scores.append(distiller.evaluate(_batches(5, 4), verbose=0, return_dict=True))
+    assert scores[1] == pytest.approx(scores[0], rel=1e-5)

@@ -1,0 +1,223 @@
+import dataclasses
+import glob
+import hashlib
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.python.summary.summary_iterator import summary_iterator
+
+from kd_tf.data.sources import SourceConfig
+from kd_tf.errors import InputError
+from kd_tf.networks.face_network import NetworkConfig
+from kd_tf.networks.stored import load_network
+from kd_tf.training.callbacks import TermLogger
+from kd_tf.training.config import DistillationConfig, TrainingConfig, VerificationConfig
+from kd_tf.training.run import run
+from tests.runs import SOURCE, small_run
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "teacher"
+    metrics = run(small_run(path))
+    return str(path), metrics
+
+
+def scalars(directory: str) -> dict[str, list[int]]:
+    found = {}
+    for file in glob.glob(os.path.join(directory, "*")):
+        for event in summary_iterator(file):
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append(event.step)
+    return found
+
+
+def digest(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def test_a_run_directory_is_complete_and_its_metrics_are_what_was_returned(teacher):
+    path, metrics = teacher
+    expected = {"flags.txt", "log.txt", "checkpoints", "tensorboard", "student.keras", "saved_model", "metrics.json"}
+    assert set(os.listdir(path)) == expected
+    with open(os.path.join(path, "metrics.json"), encoding="utf-8") as file:
+        assert json.load(file) == metrics
+    assert metrics["task"] == "classification"
+    assert metrics["steps"] == 4
+    network = load_network(path, "model", image_size=16)
+    assert metrics["parameters"] == sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
+    assert "4 steps of 8 images" in open(os.path.join(path, "log.txt"), encoding="utf-8").read()
+
+
+def test_the_same_flags_give_the_same_weights(teacher, tmp_path):
+    run(small_run(tmp_path / "again"))
+    first, second = (load_network(str(path), "model", image_size=16).get_weights() for path in (teacher[0], tmp_path / "again"))
+    for before, after in zip(first, second, strict=True):
+        np.testing.assert_allclose(before, after, atol=1e-5)
+
+
+def test_an_interrupted_run_continues_with_the_same_data(teacher, tmp_path, monkeypatch):
+    class Interruption(Exception):
+        pass
+
+    original = TermLogger.on_train_batch_end
+
+    def interrupt(self, batch, logs=None):
+        original(self, batch, logs)
+        if self._step == 3:
+            raise Interruption
+
+    config = small_run(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(TermLogger, "on_train_batch_end", interrupt)
+        with pytest.raises(Interruption):
+            run(config)
+    assert not os.path.exists(tmp_path / "run" / "metrics.json")
+    run(config)
+    first, second = (load_network(str(path), "model", image_size=16).get_weights() for path in (teacher[0], tmp_path / "run"))
+    for before, after in zip(first, second, strict=True):
+        np.testing.assert_allclose(before, after, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "terms", "scores"),
+    [
+        ("classification", {"alpha": 1.0, "beta": 0.5}, {"identity", "soft", "hidden"}, {"top1", "rank1"}),
+        ("alignment", {"alpha": 0.5, "beta": 0.1}, {"landmarks", "soft", "hidden"}, {"nrmse", "failure_rate"}),
+        ("verification", {"alpha": 1.0}, {"triplet", "identity", "soft"}, {"rank1", "queries"}),
+    ],
+)
+def test_each_task_is_distilled_and_logs_every_term(teacher, tmp_path, monkeypatch, task, options, terms, scores):
+    monkeypatch.setattr("kd_tf.training.callbacks.LOG_STEPS", 2)
+    path, _ = teacher
+    before = digest(os.path.join(path, "student.keras"))
+    config = small_run(
+        tmp_path / task,
+        task=task,
+        init=path,
+        distillation=DistillationConfig(teacher=path, **options),
+        verification=VerificationConfig(identity_weight=1.0 if task == "verification" else 0.0),
+        image_cache=str(tmp_path / "images"),
+    )
+    metrics = run(config)
+    assert scores <= set(metrics)
+    assert digest(os.path.join(path, "student.keras")) == before
+    steps = scalars(os.path.join(config.model_dir, "tensorboard"))
+    for term in terms | {"loss"}:
+        assert steps[f"train/{term}"] == [2, 4]
+        assert steps[f"test/{term}"] == [2, 4]
+    assert "copied 149 of" in open(os.path.join(config.model_dir, "log.txt"), encoding="utf-8").read()
+
+
+def test_a_flagfile_names_every_value_and_leaves_out_what_the_program_lacks(tmp_path):
+    flags = small_run("runs/x").flagfile().splitlines()
+    assert flags[0] == "# kd-train --flagfile=flags.txt"
+    assert {"--task=classification", "--steps=4", "--image_size=16", "--jitter=true", "--width_divisor=8"} <= set(flags)
+    assert not any(line.startswith(("--alpha", "--teacher", "--init")) for line in flags)
+    distill = small_run("runs/x", distillation=DistillationConfig(teacher="/t", alpha=0.5)).flagfile().splitlines()
+    assert distill[0] == "# kd-distill --flagfile=flags.txt"
+    assert {"--teacher=/t", "--alpha=0.5", "--temperature=3.0"} <= set(distill)
+
+
+def test_other_flags_and_finished_runs_are_refused(teacher):
+    path, _ = teacher
+    with pytest.raises(InputError, match="holds a finished run"):
+        run(small_run(path))
+
+
+def test_a_run_begun_with_other_flags_is_refused_with_the_difference(tmp_path):
+    config = small_run(tmp_path / "run")
+    os.makedirs(config.model_dir)
+    with open(tmp_path / "run" / "flags.txt", "w", encoding="utf-8") as file:
+        file.write(config.flagfile().replace("--seed=0", "--seed=7"))
+    with pytest.raises(InputError, match="--seed=7 instead of --seed=0"):
+        run(config)
+
+
+def test_a_folder_with_other_things_is_not_written_to(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not empty and not a run"):
+        run(small_run(tmp_path))
+    assert os.listdir(tmp_path) == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source": SourceConfig("celebrities")}, "--data=celebrities is unknown"),
+        ({"source": SourceConfig("lfw:/nowhere")}, "/nowhere is not a folder"),
+        ({"network": NetworkConfig("resnet26", 3)}, "--width_divisor=3 does not divide"),
+        ({"init": "/nowhere"}, "--init=/nowhere does not exist"),
+        ({"distillation": ("/nowhere", 1.0)}, "--teacher=/nowhere does not exist"),
+        ({"training": {"precision": "float8"}}, "--precision=float8 is unknown"),
+        ({"training": {"optimizer": "magic"}}, "--optimizer=magic is unknown"),
+        ({"training": {"strategy": "tpu"}}, "--strategy=tpu is unknown"),
+        ({"training": {"identities_per_batch": 7}, "task": "verification"}, "--identities_per_batch=7 needs"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(tmp_path, changes, message):
+    if "distillation" in changes:
+        path, alpha = changes["distillation"]
+        changes = {"distillation": DistillationConfig(teacher=path, alpha=alpha)}
+    with pytest.raises(InputError, match=message):
+        run(small_run(tmp_path / "run", **changes))
+    assert not os.path.exists(tmp_path / "run")
+
+
+def test_a_teacher_of_other_identities_is_refused_with_both_numbers(teacher, tmp_path):
+    config = small_run(
+        tmp_path / "run",
+        source=dataclasses.replace(SOURCE, identities=9),
+        distillation=DistillationConfig(teacher=teacher[0], alpha=1.0),
+    )
+    with pytest.raises(InputError, match="student has 9 identities and the teacher 6"):
+        run(config)
+    assert not os.path.exists(tmp_path / "run")
+
+
+def test_a_teacher_without_the_needed_output_is_refused(tmp_path):
+    images = tf.keras.Input([16, 16, 3])
+    headless = tf.keras.Model(images, {"hidden": tf.keras.layers.GlobalAveragePooling2D()(images)}, name="headless")
+    headless.save(tmp_path / "headless.keras")
+    distillation = DistillationConfig(teacher=str(tmp_path / "headless.keras"), alpha=1.0)
+    with pytest.raises(InputError, match=r"the teacher 'headless' lacks the output 'logits' \(it has: hidden\)"):
+        run(small_run(tmp_path / "run", distillation=distillation))
+    assert not os.path.exists(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "give one of --epochs and --steps, not neither"),
+        ({"epochs": 1.0, "steps": 1}, "not both"),
+        ({"steps": 0}, "--steps=0 must be above 0"),
+        ({"steps": 1, "learning_rate": -0.1}, "--learning_rate=-0.1 must be above 0"),
+    ],
+)
+def test_training_values_out_of_range(values, message):
+    with pytest.raises(InputError, match=message):
+        TrainingConfig(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"alpha": 1.0}, "--alpha=1.0 needs a teacher"),
+        ({"beta": 0.5}, "--beta=0.5 needs a teacher"),
+        ({"teacher": "t", "alpha": -1.0}, "--alpha=-1.0 must not be below 0"),
+        ({"teacher": "t", "temperature": 0.0}, "--temperature=0.0 must be above 0"),
+    ],
+)
+def test_distillation_values_that_cannot_be_meant(values, message):
+    with pytest.raises(InputError, match=message):
+        DistillationConfig(**values)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
+    with pytest.raises(InputError, match="the loss is no number any more"):
+        run(small_run(tmp_path / "run", training={"learning_rate": 1e30, "learning_rate_schedule": "constant"}))
+    assert not os.path.exists(tmp_path / "run" / "metrics.json")
