@@ -126,8 +126,8 @@ def _lfw(source: SourceConfig) -> Recipe:
         view=ViewConfig(image_size=48, central_fraction=0.6),
         network="resnet26",
         batch_size=32,
-        weight_decay=0.0,
-        stages=_chain(teacher=2, student=8, classification=(20, 20, 0.1), alignment=(10, 0.003), verification=(6, 0.01)),
+        weight_decay=0.0005,
+        stages=_chain(teacher=2, student=8, classification=(20, 20, 0.1), alignment=(10, 0.01), verification=(6, 0.01)),
     )
 
 

@@ -71,11 +71,15 @@ class RunDirectory:
         except OSError as error:
             raise InputError(f"--model_dir={self.path} cannot be written: {error}") from error
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        logging.getLogger("kd_tf").addHandler(handler)
+        logger = logging.getLogger("kd_tf")
+        level = logger.level
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
         try:
             yield
         finally:
-            logging.getLogger("kd_tf").removeHandler(handler)
+            logger.removeHandler(handler)
+            logger.setLevel(level)
             handler.close()
 
     def finish(self, metrics: dict) -> None:

@@ -206,6 +206,26 @@ def test_works_with_a_users_model_and_arrays():
     np.testing.assert_allclose(distiller.predict(pictures, verbose=0)["logits"], distiller.student(pictures)["logits"], atol=1e-6)
 
 
+def test_works_with_a_subclassed_student_that_was_called():
+    class Subclassed(tf.keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = tf.keras.layers.Dense(5)
+
+        def call(self, images):
+            hidden = tf.reshape(images, [-1, 8 * 8 * 3])
+            return {"hidden": hidden, "logits": self.dense(hidden)}
+
+    student, teacher = Subclassed(), make_network(2)
+    images, targets = make_batch(0)
+    outputs, teacher_outputs = student(images), teacher(images)
+    distiller = ClassificationDistiller(student, teacher, alpha=1.0, beta=1.0)
+    expected = np.mean(soft_target_loss(teacher_outputs["logits"], outputs["logits"], temperature=3.0))
+    logs = _fit(distiller, images, targets)
+    assert logs["soft"] == pytest.approx(expected, rel=1e-5)
+    assert distiller.projection.kernel.shape == (192, 6)
+
+
 def test_metrics_start_again_each_epoch():
     images, targets = make_batch(0)
     distiller = _compiled(ClassificationDistiller(make_network(1)))

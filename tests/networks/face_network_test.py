@@ -76,13 +76,21 @@ def test_an_output_that_is_no_dict():
         require_outputs(plain, ("logits",), "the teacher")
 
 
-def test_a_subclassed_model_has_no_known_outputs():
+def test_a_subclassed_model_must_have_been_called():
     class Subclassed(tf.keras.Model):
-        def call(self, images):
-            return {"logits": images}
+        def __init__(self):
+            super().__init__(name="subclassed")
+            self.dense = tf.keras.layers.Dense(7)
 
-    with pytest.raises(InputError, match="has no known outputs; make it functional"):
-        output_shapes(Subclassed())
+        def call(self, images):
+            hidden = tf.reduce_mean(images, axis=[1, 2])
+            return {"hidden": hidden, "logits": self.dense(hidden)}
+
+    network = Subclassed()
+    with pytest.raises(InputError, match="the outputs of the model 'subclassed' are not known yet: call it once on a batch of images"):
+        output_shapes(network)
+    network(np.zeros([2, 8, 8, 3], np.float32))
+    assert output_shapes(network) == {"hidden": (None, 3), "logits": (None, 7)}
 
 
 def test_output_width():

@@ -51,6 +51,25 @@ def test_paths_lead_through_nested_models():
     np.testing.assert_array_equal(target.get_layer("inner").get_layer("conv").kernel, source.get_layer("inner").get_layer("conv").kernel)
 
 
+class _TwoLayers(tf.keras.layers.Layer):
+    """A layer of layers: both have a kernel."""
+
+    def __init__(self):
+        super().__init__(name="two")
+        self.first, self.second = tf.keras.layers.Dense(3, name="first"), tf.keras.layers.Dense(3, name="second")
+
+    def call(self, inputs):
+        return self.second(self.first(inputs))
+
+
+def test_layers_inside_a_layer_are_copied_each():
+    source, target = (tf.keras.Sequential([tf.keras.Input([3]), _TwoLayers()]) for _ in range(2))
+    report = copy_weights(source, target)
+    assert len(report.copied) == len(target.weights) == 4
+    for given, now in zip(snapshot(source), snapshot(target), strict=True):
+        np.testing.assert_array_equal(now, given)
+
+
 def test_the_source_is_not_changed():
     source, target = make_network(1), make_network(2)
     before = snapshot(source)
