@@ -13,8 +13,3 @@ with warnings.catch_warnings():
 def semi_hard_triplet_loss(identities: tf.Tensor, embeddings: tf.Tensor, margin: float) -> tf.Tensor:
     """TensorFlow Addons' semi-hard triplet loss with squared distances."""
     return tensorflow_addons.losses.triplet_semihard_loss(identities, embeddings, margin=margin, distance_metric="squared-L2")
-
-
-def hard_triplet_loss(identities: tf.Tensor, embeddings: tf.Tensor, margin: float) -> tf.Tensor:
-    """TensorFlow Addons' batch-hard triplet loss with squared distances."""
-    return tensorflow_addons.losses.triplet_hard_loss(identities, embeddings, margin=margin, distance_metric="squared-L2")

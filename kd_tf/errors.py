@@ -7,3 +7,6 @@ class InputError(ValueError):
     The message is one line that names what is wrong, the numbers that disagree and what to do. Binaries print it and
     exit with status 2.
     """
+
+    # With any other constructor AutoGraph changes the type of what is raised while a step is traced.
+    __init__ = Exception.__init__

@@ -32,7 +32,8 @@ def training_batches(
     end = np.iinfo(np.int64).max if steps is None else steps * batch_size
     positions = tf.data.Dataset.range(first_step * batch_size, end)
     places = positions.map(order)
-    return _batches(places, split, config, batch_size)
+    batches = _batches(places, split, config, batch_size)
+    return batches if steps is None else _with_known_length(batches, steps - first_step)
 
 
 def evaluation_batches(split: Split, config: views.ViewConfig, *, batch_size: int, order: Order | None = None) -> tf.data.Dataset:
@@ -46,7 +47,12 @@ def evaluation_batches(split: Split, config: views.ViewConfig, *, batch_size: in
         return place, tf.constant(EVALUATION_VIEW, tf.int64)
 
     places = tf.data.Dataset.range(len(split)).map(place_and_view)
-    return _batches(places, split, config, batch_size)
+    return _with_known_length(_batches(places, split, config, batch_size), -(-len(split) // batch_size))
+
+
+def _with_known_length(batches: tf.data.Dataset, length: int) -> tf.data.Dataset:
+    """Keras asks a dataset of unknown length for one batch too many, and the optimizer counts that as a step."""
+    return batches.apply(tf.data.experimental.assert_cardinality(length))
 
 
 def _batches(places: tf.data.Dataset, split: Split, config: views.ViewConfig, batch_size: int) -> tf.data.Dataset:

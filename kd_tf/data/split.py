@@ -10,7 +10,7 @@ from kd_tf.errors import InputError
 TEST_SHARE = 0.2
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Split:
     """Some records of a source, in ascending order.
 

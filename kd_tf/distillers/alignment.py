@@ -23,7 +23,7 @@ class AlignmentDistiller(Distiller):
 
     def measures(self, targets: Tensors, outputs: Tensors) -> Tensors:
         """`nrmse`: mean point error over the distance between the eyes, in percent."""
-        true_landmarks = targets["landmarks"]
+        true_landmarks = tf.cast(targets["landmarks"], tf.float32)
         errors = tf.norm(true_landmarks - tf.cast(outputs["landmarks"], tf.float32), axis=-1)
         interocular_distance = tf.norm(true_landmarks[:, 0] - true_landmarks[:, 1], axis=-1)
         return {"nrmse": 100.0 * tf.math.divide_no_nan(tf.reduce_mean(errors, axis=-1), interocular_distance)}

@@ -159,11 +159,11 @@ class Distiller(tf.keras.Model):
 def check_weights(alpha: float, beta: float, temperature: float, *, has_teacher: bool) -> None:
     """Raises `InputError` where the weights of the teacher's terms cannot be meant."""
     for name, weight in (("alpha", alpha), ("beta", beta)):
-        if weight < 0:
+        if not weight >= 0:
             raise InputError(f"--{name}={weight} must not be below 0")
         if weight > 0 and not has_teacher:
             raise InputError(f"--{name}={weight} needs a teacher: give --teacher, or --{name}=0")
-    if temperature <= 0:
+    if not temperature > 0:
         raise InputError(f"--temperature={temperature} must be above 0")
 
 

@@ -60,8 +60,9 @@ class VerificationDistiller(Distiller):
         identities, embeddings = _global_batch(targets, outputs)
         distances = squared_distances(tf.cast(embeddings, tf.float32))
         others = tf.linalg.set_diag(distances, tf.fill(tf.shape(identities), distances.dtype.max))
-        nearest = tf.gather(identities, tf.argmin(others, axis=1))
-        return {"batch_rank1": 100.0 * tf.reduce_mean(tf.cast(nearest == identities, tf.float32))}
+        nearest = tf.argmin(others, axis=1, output_type=tf.int32)
+        right = (tf.gather(identities, nearest) == identities) & (nearest != tf.range(tf.size(identities)))
+        return {"batch_rank1": 100.0 * tf.reduce_mean(tf.cast(right, tf.float32))}
 
 
 def _global_batch(targets: Tensors, outputs: Tensors) -> tuple[tf.Tensor, tf.Tensor]:

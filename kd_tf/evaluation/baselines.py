@@ -1,13 +1,14 @@
 """What needs no network: a network below these has not learned."""
 
 import numpy as np
+import tensorflow as tf
 
 from kd_tf.data.pipeline import evaluation_batches
 from kd_tf.data.split import Split
 from kd_tf.data.views import ViewConfig, evaluation_landmarks
 from kd_tf.evaluation.classification import top1_accuracy
 from kd_tf.evaluation.landmarks import landmark_scores
-from kd_tf.evaluation.retrieval import rank1_retrieval
+from kd_tf.evaluation.retrieval import nearest_rows, rank1_retrieval
 
 BASELINE_PIXELS = 32
 
@@ -16,8 +17,7 @@ def pixel_baseline(train: Split, test: Split, view: ViewConfig) -> dict[str, flo
     """`top1` of the identity of the nearest training image, and `rank1`, by raw pixels at 32x32 and squared distance."""
     train_pixels, train_identities = _pixels(train, view)
     pixels, identities = _pixels(test, view)
-    squared_norms = np.sum(train_pixels**2, axis=1)
-    nearest = [int(np.argmin(squared_norms - 2 * train_pixels @ image)) for image in pixels]
+    nearest = nearest_rows(pixels, train_pixels)
     return {"top1": top1_accuracy(train_identities[nearest], identities), "rank1": rank1_retrieval(pixels, identities).rank1}
 
 
@@ -39,10 +39,8 @@ def mean_shape(split: Split, view: ViewConfig) -> np.ndarray:
 
 def _pixels(split: Split, view: ViewConfig) -> tuple[np.ndarray, np.ndarray]:
     images, identities = [], []
-    step = max(1, view.image_size // BASELINE_PIXELS)
     for batch, targets in evaluation_batches(split, view, batch_size=256):
-        size = batch.shape[1] // step * step
-        blocks = batch[:, :size, :size].numpy().reshape(len(batch), size // step, step, size // step, step, 3)
-        images.append(blocks.mean(axis=(2, 4)).reshape(len(batch), -1))
+        small = tf.image.resize(batch, [BASELINE_PIXELS] * 2, method="area")
+        images.append(small.numpy().reshape(len(batch), -1))
         identities.append(targets["identity"].numpy())
     return np.concatenate(images), np.concatenate(identities)

@@ -79,9 +79,9 @@ def export_saved_model(network: tf.keras.Model, view: ViewConfig, path: str, *, 
         if os.path.exists(path):
             shutil.rmtree(path)
         os.replace(partial, path)
-    except OSError as error:
+    except (OSError, tf.errors.OpError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise InputError(f"{path} cannot be written: {error}") from error
+        raise InputError(f"{path} cannot be written: {str(error).partition(chr(10))[0]}") from error
 
 
 def export_stored_network(path: str, view: ViewConfig, output: str, *, overwrite: bool = False) -> None:

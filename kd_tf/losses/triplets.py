@@ -24,18 +24,31 @@ def semi_hard_triplet_loss(identities: tf.Tensor, embeddings: tf.Tensor, *, marg
       embeddings: `[batch, width]`.
       margin: lambda.
     """
-    return _where_there_are_pairs(addons.semi_hard_triplet_loss, identities, embeddings, margin)
+    embeddings = tf.cast(embeddings, tf.float32)
+    positive, negative = _pair_masks(identities)
+    comparable = tf.reduce_any(positive) & tf.reduce_any(negative)
+    return tf.cond(
+        comparable, lambda: addons.semi_hard_triplet_loss(identities, embeddings, margin), lambda: 0.0 * tf.reduce_sum(embeddings)
+    )
 
 
 def hard_triplet_loss(identities: tf.Tensor, embeddings: tf.Tensor, *, margin: float) -> tf.Tensor:
-    """For each image its farthest positive and its nearest negative (Hermans et al. 2017). Mean over the images.
+    """For each image its farthest positive and its nearest negative (Hermans et al. 2017). Mean over the images that have both.
+
+    In batches where all have both it equals TensorFlow Addons', which takes an image without a positive for its own.
 
     Args:
       identities: int `[batch]`.
       embeddings: `[batch, width]`.
       margin: lambda.
     """
-    return _where_there_are_pairs(addons.hard_triplet_loss, identities, embeddings, margin)
+    distances = squared_distances(tf.cast(embeddings, tf.float32))
+    positive, negative = _pair_masks(identities)
+    farthest_positive = tf.reduce_max(tf.where(positive, distances, 0.0), axis=1)
+    nearest_negative = tf.reduce_min(tf.where(negative, distances, distances.dtype.max), axis=1)
+    losses = tf.nn.relu(farthest_positive - nearest_negative + margin)
+    anchors = tf.cast(tf.reduce_any(positive, axis=1) & tf.reduce_any(negative, axis=1), tf.float32)
+    return tf.math.divide_no_nan(tf.reduce_sum(losses * anchors), tf.reduce_sum(anchors))
 
 
 def all_triplet_loss(identities: tf.Tensor, embeddings: tf.Tensor, *, margin: float) -> tf.Tensor:
@@ -79,10 +92,3 @@ def _pair_masks(identities: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Which pairs `[batch, batch]` are two images of one identity, and which are of two."""
     same = identities[:, None] == identities[None, :]
     return same & ~tf.eye(tf.size(identities), dtype=tf.bool), ~same
-
-
-def _where_there_are_pairs(loss: TripletLoss, identities: tf.Tensor, embeddings: tf.Tensor, margin: float) -> tf.Tensor:
-    embeddings = tf.cast(embeddings, tf.float32)
-    positive, negative = _pair_masks(identities)
-    comparable = tf.reduce_any(positive) & tf.reduce_any(negative)
-    return tf.cond(comparable, lambda: loss(identities, embeddings, margin), lambda: 0.0 * tf.reduce_sum(embeddings))

@@ -1,5 +1,6 @@
 """Starting one network from another, weight by weight, by layer path."""
 
+import itertools
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -35,8 +36,14 @@ def weights_by_path(network: tf.keras.Model) -> dict[str, tf.Variable]:
             found |= {f"{layer.name}/{path}": weight for path, weight in weights_by_path(layer).items()}
         else:
             for weight in layer.weights:
-                found[f"{layer.name}/{weight.name.split('/')[-1].split(':')[0]}"] = weight
+                name = weight.name.split(":")[0].removeprefix(f"{layer.name}/")
+                found[_unused(f"{layer.name}/{name}", found)] = weight
     return found
+
+
+def _unused(path: str, found: dict) -> str:
+    """Layers inside a layer may give two weights one name."""
+    return path if path not in found else next(f"{path}_{number}" for number in itertools.count(2) if f"{path}_{number}" not in found)
 
 
 def copy_weights(source: tf.keras.Model, target: tf.keras.Model) -> CopyReport:

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import zipfile
 
 import tensorflow as tf
 
@@ -30,8 +31,8 @@ def load_network(path: str, flag: str, *, image_size: int) -> tf.keras.Model:
         raise InputError(f"--{flag}={path} does not exist")
     try:
         network = tf.keras.models.load_model(file, compile=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"--{flag}={file} cannot be read as a Keras model: {str(error).splitlines()[0]}") from error
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(f"--{flag}={file} cannot be read as a Keras model: {str(error).partition(chr(10))[0]}") from error
     shape = getattr(network, "input_shape", None)
     if isinstance(shape, tuple) and any(side not in (None, image_size) for side in shape[1:3]):
         raise InputError(f"--{flag}={path} takes images of {shape[1]}x{shape[2]} pixels, but --image_size={image_size}")

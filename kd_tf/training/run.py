@@ -6,6 +6,7 @@ What can be wrong with the input is found before the directory is made.
 import dataclasses
 import logging
 
+import numpy as np
 import tensorflow as tf
 
 from kd_tf.data.dataset import FaceData, open_data
@@ -49,9 +50,10 @@ def run(config: RunConfig) -> dict:
     if config.task == "alignment":
         data = FaceData(data.train.with_landmarks(), data.test.with_landmarks(), data.view)
     order, batch_size = _order(config, data.train)
-    test_order = _order(config, data.test)[0] if config.task == "verification" else None
+    test_order = _test_order(config, data.test) if config.task == "verification" else None
     steps = config.training.steps or max(1, round(config.training.epochs * len(data.train) / batch_size))
     _check_batch(config, batch_size, strategy)
+    protocols = _protocols(config.task, data.test)
     with precision_policy(config.training.precision), strategy.scope():
         distiller, report = make_distiller(config, data, start, teacher)
         distiller.compile(optimizer=make_optimizer(config.training, steps))
@@ -68,7 +70,7 @@ def run(config: RunConfig) -> dict:
             name=config.task,
         )
         metrics = {"task": config.task}
-        metrics |= score_network(distiller.student, data.test, data.view, TASK_PROTOCOLS[config.task])
+        metrics |= score_network(distiller.student, data.test, data.view, protocols)
         metrics |= {"parameters": _trainable_parameters(distiller.student)} | measured | {"seed": config.training.seed}
         save_network(distiller.student, directory.student)
         export_saved_model(distiller.student, view, directory.saved_model)
@@ -140,6 +142,21 @@ def _order(config: RunConfig, split: Split) -> tuple[Order, int]:
         batches = IdentityBatches(training.identities_per_batch, training.images_per_identity)
         return identity_order(split.identities, batches, seed=training.seed), batches.batch_size
     return epoch_order(len(split), seed=training.seed), training.batch_size
+
+
+def _test_order(config: RunConfig, split: Split) -> Order | None:
+    """Batches as in training, of fewer identities where the split has fewer; None where no two have pairs."""
+    images = config.training.images_per_identity
+    identities = min(config.training.identities_per_batch, int(np.sum(np.bincount(split.identities) >= 2)))
+    return identity_order(split.identities, IdentityBatches(identities, images), seed=config.training.seed) if identities >= 2 else None
+
+
+def _protocols(task: str, test_split: Split) -> tuple[str, ...]:
+    """What the run is scored by. A classifier is scored by retrieval too, if the test split has pairs; verification needs them."""
+    has_pairs = bool(np.any(np.bincount(test_split.identities) >= 2))
+    if task == "verification" and not has_pairs:
+        raise InputError(f"--task=verification is scored by retrieval, and none of the {len(test_split)} test images has a second one")
+    return tuple(protocol for protocol in TASK_PROTOCOLS[task] if protocol != "retrieval" or has_pairs)
 
 
 def _check_batch(config: RunConfig, batch_size: int, strategy: tf.distribute.Strategy) -> None:

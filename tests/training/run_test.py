@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -221,3 +222,24 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     with pytest.raises(InputError, match="the loss is no number any more"):
         run(small_run(tmp_path / "run", training={"learning_rate": 1e30, "learning_rate_schedule": "constant"}))
     assert not os.path.exists(tmp_path / "run" / "metrics.json")
+
+
+@pytest.fixture
+def single_pictures(tmp_path):
+    """Twelve people with one picture each."""
+    for person in range(12):
+        os.makedirs(tmp_path / "faces" / f"person{person:02d}")
+        cv2.imwrite(str(tmp_path / "faces" / f"person{person:02d}" / "1.png"), np.full([20, 20, 3], 20 * person, np.uint8))
+    return SourceConfig(f"folder:{tmp_path}/faces")
+
+
+def test_a_classifier_of_single_pictures_is_scored_without_retrieval(single_pictures, tmp_path):
+    metrics = run(small_run(tmp_path / "run", source=single_pictures, training={"steps": 1}))
+    assert "top1" in metrics
+    assert "rank1" not in metrics
+
+
+def test_alignment_without_landmarks_is_refused(single_pictures, tmp_path):
+    with pytest.raises(InputError, match="has no landmarks, which --task=alignment needs"):
+        run(small_run(tmp_path / "run", source=single_pictures, task="alignment"))
+    assert not os.path.exists(tmp_path / "run")
