@@ -73,7 +73,7 @@ class TermLogger(tf.keras.callbacks.Callback):
             bad = ", ".join(f"{name} {value:g}" for name, value in logs.items() if not math.isfinite(value))
             raise InputError(f"step {self._step}: the loss is no number any more ({bad}); a lower --learning_rate may help")
         if self._step % LOG_STEPS == 0:
-            self._write("train", logs | {"learning_rate": float(self.model.optimizer.learning_rate)})
+            self._write("train", logs | {"learning_rate": float(tf.convert_to_tensor(self.model.optimizer.learning_rate))})
 
     def on_test_end(self, logs=None):
         """After each evaluation."""

@@ -42,11 +42,12 @@ def train(
     """
     parts = {"student": distiller.student, "optimizer": distiller.optimizer}
     checkpoint = tf.train.Checkpoint(**parts, **({"projection": distiller.projection} if distiller.projection else {}))
-    distiller.optimizer.build(distiller.student_variables())
+    with distiller.distribute_strategy.scope():
+        distiller.optimizer.build(distiller.student_variables())
     manager = tf.train.CheckpointManager(checkpoint, directory.checkpoints, max_to_keep=2)
     if manager.restore_or_initialize():
         _LOGGER.info("continuing from %s", manager.latest_checkpoint)
-    first_step = int(distiller.optimizer.iterations)
+    first_step = int(distiller.optimizer.iterations.numpy())
     logger, clock = TermLogger(directory.tensorboard, first_step), StepClock()
     progress = Progress(name, steps, first_step)
     step = first_step

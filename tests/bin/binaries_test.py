@@ -116,15 +116,23 @@ def test_train_rerun_evaluate_and_export(tmp_path):
     assert os.path.exists(tmp_path / "model" / "saved_model.pb")
 
 
-def test_mirrored_on_two_logical_devices(tmp_path):
+def on_two_logical_devices(name: str, *flags: str) -> subprocess.CompletedProcess:
     program = (
         "import tensorflow as tf, sys;"
         "cpu = tf.config.list_physical_devices('CPU')[0];"
         "tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2);"
-        "from kd_tf.bin import train;"
-        "sys.argv[0] = 'kd-train'; train.run()"
+        f"from kd_tf.bin import {name};"
+        f"{name}.run()"
     )
-    flags = [*SMALL, "--steps=2", "--evaluations=1", "--batch_size=8", "--strategy=mirrored", f"--model_dir={tmp_path}/run"]
-    result = call(sys.executable, "-c", program, *flags, cwd="/")
-    assert result.returncode == 0, result.stderr
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["steps"] == 2
+    return call(sys.executable, "-c", program, *flags, "--strategy=mirrored", cwd="/")
+
+
+def test_mirrored_on_two_logical_devices(tmp_path):
+    short = [*SMALL, "--steps=2", "--evaluations=1"]
+    trained = on_two_logical_devices("train", *short, "--batch_size=8", f"--model_dir={tmp_path}/teacher")
+    assert trained.returncode == 0, trained.stderr
+    verification = ["--task=verification", f"--teacher={tmp_path}/teacher", f"--init={tmp_path}/teacher", "--identities_per_batch=3"]
+    distilled = on_two_logical_devices("distill", *short, *verification, f"--model_dir={tmp_path}/student")
+    assert distilled.returncode == 0, distilled.stderr
+    metrics = json.loads((tmp_path / "student" / "metrics.json").read_text())
+    assert (metrics["task"], metrics["steps"]) == ("verification", 2)

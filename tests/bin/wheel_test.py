@@ -47,4 +47,4 @@ def test_the_scripts_train_and_score_away_from_the_sources(environment):
 def test_nothing_called_flags_or_bin_is_installed_at_the_top(environment):
     python = str(environment / "clean" / "bin" / "python")
     program = "import importlib.util as u; print([u.find_spec(name) for name in ('flags', 'bin', 'tests')])"
-    assert check_output(python, "-c", program, cwd="/").strip() == "[None, None, None]"
+    assert check_output(python, "-c", program, cwd=str(environment)).strip() == "[None, None, None]"
