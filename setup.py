@@ -26,6 +26,8 @@ setup(
         "tensorboard>=2.15,<2.16",
         "numpy>=1.23,<2",
         "absl-py>=1.4",
+        # TensorBoard 2.15 imports pkg_resources.
+        "setuptools<81",
         "opencv-python-headless>=4.8,<4.12",
     ],
     extras_require={"test": ["pytest>=8,<10", "ruff>=0.9,<0.18"]},

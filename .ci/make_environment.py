@@ -22,7 +22,7 @@ PIP_WHEEL = "pip-24.3.1-py3-none-any.whl"
 def main(folder: str, requirements: list[str]) -> None:
     """Makes the environment and installs the requirements into it."""
     check_interpreter()
-    if not os.path.exists(os.path.join(folder, "pyvenv.cfg")):
+    if not os.path.exists(os.path.join(folder, "bin", "pip")):
         has_pip = importlib.util.find_spec("ensurepip") is not None
         venv.create(folder, with_pip=has_pip, symlinks=True)
         if not has_pip:

@@ -29,7 +29,7 @@ def run(main: Callable[[], None], module: ModuleType, *, required: tuple[str, ..
         print(f"{module.__doc__.strip()}\n\nflags:\n{_flag_help(module)}")
         return
     flags.mark_flags_as_required(required)
-    app.run(lambda argv: _guarded(main, argv), flags_parser=_parse)
+    app.run(lambda argv: _guarded(main, module, argv), flags_parser=_parse)
 
 
 def _parse(argv: list[str]) -> list[str]:
@@ -39,7 +39,10 @@ def _parse(argv: list[str]) -> list[str]:
         return _refuse(str(error))
 
 
-def _guarded(main: Callable[[], None], argv: list[str]) -> None:
+def _guarded(main: Callable[[], None], module: ModuleType, argv: list[str]) -> None:
+    foreign = _foreign_flags(module)
+    if foreign:
+        _refuse(f"--{foreign[0]} has no effect on this program; --help lists its flags")
     if len(argv) > 1:
         _refuse(f"unexpected argument {argv[1]!r}; flags look like --name=value")
     _log_to_terminal()
@@ -47,6 +50,13 @@ def _guarded(main: Callable[[], None], argv: list[str]) -> None:
         main()
     except InputError as error:
         _refuse(str(error))
+
+
+def _foreign_flags(module: ModuleType) -> list[str]:
+    """Flags that were given and belong to other binaries: importing a module defines all of its flags."""
+    key = {flag.name for flag in flags.FLAGS.get_key_flags_for_module(module)}
+    ours = [flag for name, found in flags.FLAGS.flags_by_module_dict().items() if name.startswith("kd_tf.flags") for flag in found]
+    return sorted(flag.name for flag in ours if flag.present and flag.name not in key)
 
 
 def _refuse(message: str) -> None:

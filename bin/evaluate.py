@@ -1,10 +1,10 @@
 """Scores a run, or a Keras model, on the test split of a data set.
 
-    kd-evaluate --model=runs/student --protocol=classification --data=synthetic --output=scores
+    kd-evaluate --model=runs/student --protocol=classification --output=scores
 
 Protocols: classification (top-1), landmarks (NRMSE and failure rate above 10%), retrieval (rank-1: the nearest other test image).
---image_size and --central_fraction are the run's own where they are not given. Prints the scores in percent and writes them to
-OUTPUT/metrics.json.
+Where the model is a run, data flags that are not given have that run's values, so that its own test split is scored. Prints the scores
+in percent and writes them to OUTPUT/metrics.json.
 """
 
 import json
@@ -27,12 +27,13 @@ flags.adopt_module_key_flags(data_flags)
 
 def main() -> None:
     """Scores the model that the flags name."""
+    model = absolute_path(MODEL.value)
     scores = score_stored_network(
-        absolute_path(MODEL.value),
-        data_flags.source_config_from_flags(),
-        data_flags.view_config_from_flags(absolute_path(MODEL.value)),
+        model,
+        data_flags.source_config_from_flags(model),
+        data_flags.view_config_from_flags(model),
         PROTOCOL.value,
-        split_seed=data_flags.SPLIT_SEED.value,
+        split_seed=data_flags.split_seed_from_flags(model),
         image_cache=absolute_path(data_flags.IMAGE_CACHE.value),
         output=absolute_path(OUTPUT.value),
     )

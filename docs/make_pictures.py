@@ -10,7 +10,7 @@ import sys
 import cv2
 import numpy as np
 
-from kd_tf.data.dataset import open_data
+from kd_tf.data.dataset import open_data, prepare_data
 from kd_tf.data.pipeline import evaluation_batches
 from kd_tf.data.sources import SourceConfig
 from kd_tf.data.synthetic.picture import draw_picture, face_landmarks
@@ -49,7 +49,7 @@ def contact_sheet(people: int = 7, pictures: int = 10) -> list[list[np.ndarray]]
 
 def landmark_sheet(study: str, rows: int = 2, columns: int = 10) -> list[list[np.ndarray]]:
     """Test faces with true and predicted landmarks."""
-    data = open_data(SourceConfig(), ViewConfig(image_size=32), split_seed=0, image_cache=os.path.join(study, "images"))
+    data = prepare_data(open_data(SourceConfig(), ViewConfig(image_size=32), split_seed=0), os.path.join(study, "images"))
     networks = [load_network(os.path.join(study, name), "model", image_size=32) for name in ("teacher_alignment", "student_alignment")]
     images, targets = next(iter(evaluation_batches(data.test, data.view, batch_size=512)))
     chosen = np.linspace(0, len(images) - 1, rows * columns).astype(int)

@@ -1,5 +1,8 @@
 """Which images, and how a network sees them."""
 
+from collections.abc import Callable
+from typing import Any
+
 from absl import flags
 from kd_tf.flags.paths import absolute_path
 
@@ -24,28 +27,38 @@ CENTRAL_FRACTION = flags.DEFINE_float(
 JITTER = flags.DEFINE_boolean("jitter", True, "Change brightness, contrast and saturation of training images by up to 20%.")
 
 
-def source_config_from_flags() -> SourceConfig:
-    """The data set."""
-    name, _, path = DATA.value.partition(":")
+def source_config_from_flags(run: str | None = None) -> SourceConfig:
+    """The data set; flags that are not given have the values of the run in directory `run`, where there is one."""
+    value = _values(run)
+    data = value(DATA)
+    name, _, path = data.partition(":")
     return SourceConfig(
-        data=f"{name}:{absolute_path(path)}" if path else DATA.value,
-        min_images=MIN_IMAGES.value,
-        identities=IDENTITIES.value,
-        pictures=PICTURES.value,
-        picture_size=PICTURE_SIZE.value,
-        data_seed=DATA_SEED.value,
+        data=f"{name}:{absolute_path(path)}" if path else data,
+        min_images=value(MIN_IMAGES),
+        identities=value(IDENTITIES),
+        pictures=value(PICTURES),
+        picture_size=value(PICTURE_SIZE),
+        data_seed=value(DATA_SEED),
     )
 
 
-def view_config_from_flags(model: str | None = None) -> ViewConfig:
-    """How images become network inputs; the seed of the views is the run's.
+def view_config_from_flags(run: str | None = None) -> ViewConfig:
+    """How images become network inputs, but for the seed, which is the run's; `run` as above."""
+    value = _values(run)
+    return ViewConfig(image_size=value(IMAGE_SIZE), central_fraction=value(CENTRAL_FRACTION), jitter=value(JITTER))
 
-    Args:
-      model: where this is the directory of a run, flags that are not given have that run's values.
-    """
-    recorded = recorded_flags(model) if model else {}
+
+def split_seed_from_flags(run: str | None = None) -> int:
+    """What chooses the test split; `run` as above."""
+    return _values(run)(SPLIT_SEED)
+
+
+def _values(run: str | None) -> Callable[[flags.FlagHolder], Any]:
+    recorded = recorded_flags(run) if run else {}
 
     def value(flag: flags.FlagHolder):
-        return flag.value if flag.present or flag.name not in recorded else flags.FLAGS[flag.name].parser.parse(recorded[flag.name])
+        if flag.present or flag.name not in recorded:
+            return flag.value
+        return flags.FLAGS[flag.name].parser.parse(recorded[flag.name])
 
-    return ViewConfig(image_size=value(IMAGE_SIZE), central_fraction=value(CENTRAL_FRACTION), jitter=value(JITTER))
+    return value

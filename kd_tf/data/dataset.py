@@ -1,15 +1,17 @@
-"""A data set, opened, checked and split."""
+"""A data set, opened, split and made ready to be read."""
 
 import dataclasses
 
+import numpy as np
+
 from kd_tf.data.image_cache import cache_images
-from kd_tf.data.source import verify_images
+from kd_tf.data.source import FileSource, verify_images
 from kd_tf.data.sources import SourceConfig, open_source
 from kd_tf.data.split import Split, train_and_test
 from kd_tf.data.views import ViewConfig
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class FaceData:
     """The two halves of a data set, and the view under which they are read."""
 
@@ -17,17 +19,36 @@ class FaceData:
     test: Split
     view: ViewConfig
 
+    def with_landmarks(self) -> "FaceData":
+        """Those records whose landmarks are known."""
+        return dataclasses.replace(self, train=self.train.with_landmarks(), test=self.test.with_landmarks())
 
-def open_data(source_config: SourceConfig, view: ViewConfig, *, split_seed: int, image_cache: str | None) -> FaceData:
-    """Opens and splits a data set, and decodes every image once: into the cache, or only to see that it can be.
+
+def open_data(config: SourceConfig, view: ViewConfig, *, split_seed: int) -> FaceData:
+    """Lists and splits a data set, without a look at the images.
 
     Raises:
-      InputError: see `open_source` and `verify_images`.
+      InputError: see `open_source` and `train_and_test`.
     """
-    source = open_source(source_config)
+    train, test = train_and_test(open_source(config), seed=split_seed)
+    return FaceData(train, test, view)
+
+
+def prepare_data(data: FaceData, image_cache: str | None, *, only_test: bool = False) -> FaceData:
+    """Decodes every image once: into the folder `image_cache`, or only to see that it can be.
+
+    Args:
+      data: as it was opened.
+      image_cache: see `cache_images`; None: the data set is read in place.
+      only_test: whether the training images, which will not be read, are left alone (without a cache).
+
+    Raises:
+      InputError: an image cannot be read or decoded.
+    """
+    source = data.train.source
     if image_cache:
-        source, view = cache_images(source, view, image_cache)
-    elif source_config.data != "synthetic":
-        verify_images(source)
-    train_split, test_split = train_and_test(source, seed=split_seed)
-    return FaceData(train_split, test_split, view)
+        source, view = cache_images(source, data.view, image_cache)
+        return FaceData(Split(source, data.train.records), Split(source, data.test.records), view)
+    if isinstance(source, FileSource):
+        verify_images(source, data.test.records if only_test else np.concatenate([data.train.records, data.test.records]))
+    return data

@@ -47,7 +47,10 @@ def _read_landmarks(path: str, images: list[str]) -> np.ndarray:
                 confidence, *points = (float(value) for value in row[1:])
                 rows[row[0]] = confidence, np.array(points, np.float32).reshape(5, 2)
             except ValueError as error:
-                raise InputError(f"{path} line {line}: expected image, confidence and ten numbers, found {','.join(row)!r}") from error
+                expected = "image, confidence and ten numbers"
+                raise InputError(f"{path} line {line}: expected {expected}, found {','.join(row)!r}") from error
+            if points[:2] == points[2:4]:
+                raise InputError(f"{path} line {line}: both eyes of {row[0]} are at one place")
     missing = np.full([5, 2], np.nan, np.float32)
     pixels = [
         points if confidence >= RELIABLE_CONFIDENCE else missing

@@ -107,9 +107,8 @@ class Distiller(tf.keras.Model):
             outputs = self.student(images, training=True)
             terms = self._terms(targets, teacher_outputs, outputs)
             loss = self._replica_share(terms, sample_weight, batch_size)
-        gradients = self.optimizer.compute_gradients(loss, self.student_variables(), tape=tape)
-        # A head that this task does not train has none.
-        self.optimizer.apply_gradients([(gradient, variable) for gradient, variable in gradients if gradient is not None])
+        # A head that this task does not train has no gradient.
+        self.optimizer.apply_gradients([pair for pair in self._gradients(loss, tape) if pair[0] is not None])
         return self._log(loss, terms, self.measures(targets, outputs), sample_weight, batch_size)
 
     def test_step(self, data):
@@ -120,6 +119,13 @@ class Distiller(tf.keras.Model):
         terms = self._terms(targets, self._teacher(images) if self._teacher else {}, outputs)
         loss = self._replica_share(terms, sample_weight, batch_size)
         return self._log(loss, terms, self.measures(targets, outputs), sample_weight, batch_size)
+
+    def _gradients(self, loss: tf.Tensor, tape: tf.GradientTape) -> list[tuple[tf.Tensor | None, tf.Variable]]:
+        variables = self.student_variables()
+        if hasattr(self.optimizer, "compute_gradients"):
+            return self.optimizer.compute_gradients(loss, variables, tape=tape)
+        # Keras' legacy optimizers, among them those of TensorFlow Addons.
+        return list(zip(tape.gradient(loss, variables), variables, strict=True))
 
     def _terms(self, targets: Tensors, teacher_outputs: Tensors, outputs: Tensors) -> list[Term]:
         terms = self.task_terms(targets, outputs)

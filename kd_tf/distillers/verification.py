@@ -43,9 +43,13 @@ class VerificationDistiller(Distiller):
 
     def train_step(self, data):
         """See `Distiller.train_step`; sample weights are refused, since a triplet has three samples."""
-        if len(data) > 2:
-            raise InputError("sample weights do not apply to triplets: give (images, targets)")
+        _refuse_sample_weights(data)
         return super().train_step(data)
+
+    def test_step(self, data):
+        """See `Distiller.test_step`; sample weights are refused."""
+        _refuse_sample_weights(data)
+        return super().test_step(data)
 
     def task_terms(self, targets: Tensors, outputs: Tensors) -> list[Term]:
         """See `Distiller.task_terms`."""
@@ -63,6 +67,11 @@ class VerificationDistiller(Distiller):
         nearest = tf.argmin(others, axis=1, output_type=tf.int32)
         right = (tf.gather(identities, nearest) == identities) & (nearest != tf.range(tf.size(identities)))
         return {"batch_rank1": 100.0 * tf.reduce_mean(tf.cast(right, tf.float32))}
+
+
+def _refuse_sample_weights(data) -> None:
+    if len(data) > 2 and data[2] is not None:
+        raise InputError("sample weights do not apply to triplets: give (images, targets)")
 
 
 def _global_batch(targets: Tensors, outputs: Tensors) -> tuple[tf.Tensor, tf.Tensor]:

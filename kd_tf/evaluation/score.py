@@ -5,7 +5,7 @@ import os
 
 import tensorflow as tf
 
-from kd_tf.data.dataset import open_data
+from kd_tf.data.dataset import open_data, prepare_data
 from kd_tf.data.pipeline import evaluation_batches
 from kd_tf.data.sources import SourceConfig
 from kd_tf.data.split import Split
@@ -28,17 +28,13 @@ def score_network(network: tf.keras.Model, split: Split, view: ViewConfig, proto
     """Scores a network under one or more of `PROTOCOLS`, in the evaluation view.
 
     Returns:
-      A flat dict: `top1` (classification); `nrmse`, `failure_rate` (landmarks); `rank1` and `queries` (retrieval). Percent.
+      A flat dict: `top1` (classification); `nrmse`, `failure_rate` (landmarks); `rank1` (retrieval). Percent.
 
     Raises:
       InputError: the network lacks the output, or the split what the protocol needs.
     """
     for protocol in protocols:
-        if protocol not in PROTOCOLS:
-            raise InputError(f"--protocol={protocol} is unknown; known: {', '.join(PROTOCOLS)}")
-        require_outputs(network, (_NEEDS[protocol],), f"the model {network.name!r}, scored under --protocol={protocol},")
-    if "classification" in protocols:
-        _check_identities(network, split)
+        check_network(network, split, protocol)
     if "landmarks" in protocols:
         split = split.with_landmarks()
     found = predict(network, evaluation_batches(split, view, batch_size=batch_size))
@@ -48,14 +44,20 @@ def score_network(network: tf.keras.Model, split: Split, view: ViewConfig, proto
     if "landmarks" in protocols:
         scores |= landmark_scores(found["true_landmarks"], found["landmarks"])
     if "retrieval" in protocols:
-        scores |= rank1_retrieval(found["embedding"], found["identity"])._asdict()
-    return scores
+        scores["rank1"] = rank1_retrieval(found["embedding"], found["identity"]).rank1
+    return {key: round(value, 4) for key, value in scores.items()}
 
 
-def _check_identities(network: tf.keras.Model, split: Split) -> None:
-    given, needed = output_width(network, "logits"), len(split.source.identity_names)
-    if given != needed:
-        raise InputError(f"the model {network.name!r} knows {given} identities, {split.source.name} has {needed}")
+def check_network(network: tf.keras.Model, split: Split, protocol: str) -> None:
+    """Raises `InputError` where a network cannot be scored on a split: a missing output, or other identities."""
+    if protocol not in PROTOCOLS:
+        raise InputError(f"--protocol={protocol} is unknown; known: {', '.join(PROTOCOLS)}")
+    require_outputs(network, (_NEEDS[protocol],), f"the model {network.name!r}, scored under --protocol={protocol},")
+    if protocol != "classification":
+        return
+    known, needed = output_width(network, "logits"), len(split.source.identity_names)
+    if known != needed:
+        raise InputError(f"the model {network.name!r} knows {known} identities, {split.source.name} has {needed}")
 
 
 def score_stored_network(
@@ -67,7 +69,9 @@ def score_stored_network(
       InputError: see `load_network`, `open_data` and `score_network`; or `output` cannot be written.
     """
     network = load_network(path, "model", image_size=view.image_size)
-    data = open_data(source, view, split_seed=split_seed, image_cache=image_cache)
+    data = open_data(source, view, split_seed=split_seed)
+    check_network(network, data.test, protocol)
+    data = prepare_data(data, image_cache, only_test=True)
     scores = score_network(network, data.test, data.view, (protocol,))
     if output:
         try:

@@ -66,10 +66,12 @@ def export_saved_model(network: tf.keras.Model, view: ViewConfig, path: str, *, 
     """Writes a SavedModel with the signatures `serving_default` (images) and `encoded_images`; it is there whole or not at all.
 
     Raises:
-      InputError: `path` exists and `overwrite` is not set, or it cannot be written.
+      InputError: `path` exists and `overwrite` is not set, it is no SavedModel, or it cannot be written.
     """
     if os.path.exists(path) and not overwrite:
         raise InputError(f"{path} exists; give another --output or --overwrite")
+    if os.path.exists(path) and not os.path.exists(os.path.join(path, "saved_model.pb")):
+        raise InputError(f"{path} is not a SavedModel and will not be replaced; give another --output")
     served = ServedNetwork(network, view)
     signatures = {"serving_default": served.from_images, "encoded_images": served.from_encoded_images}
     partial = f"{path}.partial"

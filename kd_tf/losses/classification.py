@@ -13,7 +13,7 @@ def identity_loss(identities: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     Returns:
       float32 `[batch]`.
     """
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(identities, tf.cast(logits, tf.float32))
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(identities, tf.int64), tf.cast(logits, tf.float32))
 
 
 def soft_target_loss(

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from kd_tf.errors import InputError
 from kd_tf.networks import heads
-from kd_tf.networks.resnet import make_resnet
+from kd_tf.networks.resnet import check_trunk, make_resnet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +27,9 @@ class NetworkConfig:
     network: str = "resnet50"
     width_divisor: int = 1
     batch_norm_momentum: float = 0.9
+
+    def __post_init__(self):
+        check_trunk(self.network, self.width_divisor)
 
 
 def make_face_network(

@@ -50,7 +50,7 @@ def copy_weights(source: tf.keras.Model, target: tf.keras.Model) -> CopyReport:
     """Copies each weight of `source` to the weight of `target` that has its path and shape.
 
     Raises:
-      InputError: no weight fits.
+      InputError: no kernel fits; vectors alone, such as input statistics, would be no start.
     """
     given, wanted = weights_by_path(source), weights_by_path(target)
     skipped = {}
@@ -60,8 +60,9 @@ def copy_weights(source: tf.keras.Model, target: tf.keras.Model) -> CopyReport:
         elif given[path].shape != weight.shape:
             skipped[path] = f"shape {tuple(given[path].shape)} in the source, {tuple(weight.shape)} here"
     copied = [path for path in wanted if path not in skipped]
-    if not copied:
-        raise InputError(f"no weight of {source.name!r} fits {target.name!r}: other layers or another --width_divisor")
+    if not any(given[path].shape.rank > 1 for path in copied):
+        reason = next((f"{path}: {reason}" for path, reason in skipped.items() if wanted[path].shape.rank > 1), "it has no kernels")
+        raise InputError(f"no kernel of {source.name!r} fits {target.name!r} ({reason}): start from the same --network and --width_divisor")
     for path in copied:
         wanted[path].assign(given[path])
     return CopyReport(copied, skipped, [path for path in given if path not in wanted])

@@ -30,12 +30,9 @@ def make_resnet(name: str, *, width_divisor: int = 1, image_size: int = 224, bat
       A `tf.keras.Model` from float images `[batch, image_size, image_size, 3]`, 0 to 255, to `[batch, 2048 / width_divisor]`.
 
     Raises:
-      InputError: an unknown name, or a divisor that does not divide every width.
+      InputError: see `check_trunk`.
     """
-    if name not in BLOCKS:
-        raise InputError(f"--network={name} is unknown; known: {', '.join(sorted(BLOCKS))}")
-    if width_divisor < 1 or any(width % width_divisor for width in STAGE_WIDTHS):
-        raise InputError(f"--width_divisor={width_divisor} does not divide the stage widths {STAGE_WIDTHS}")
+    check_trunk(name, width_divisor)
     make = _LayerFactory(batch_norm_momentum)
     images = tf.keras.Input([image_size, image_size, 3], name="images")
     x = make.batch_norm(images, "input_norm", scale=False, center=False)
@@ -46,6 +43,14 @@ def make_resnet(name: str, *, width_divisor: int = 1, image_size: int = 224, bat
             x = _bottleneck(make, x, width // width_divisor, stride, prefix=f"stage{stage}_block{block}")
     hidden = tf.keras.layers.GlobalAveragePooling2D(name="pool")(x)
     return tf.keras.Model(images, hidden, name="trunk")
+
+
+def check_trunk(name: str, width_divisor: int) -> None:
+    """Raises `InputError` for an unknown name, or a divisor that does not divide every width."""
+    if name not in BLOCKS:
+        raise InputError(f"--network={name} is unknown; known: {', '.join(sorted(BLOCKS))}")
+    if width_divisor < 1 or any(width % width_divisor for width in STAGE_WIDTHS):
+        raise InputError(f"--width_divisor={width_divisor} does not divide the stage widths {STAGE_WIDTHS}")
 
 
 class _LayerFactory:

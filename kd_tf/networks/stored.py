@@ -31,11 +31,13 @@ def load_network(path: str, flag: str, *, image_size: int) -> tf.keras.Model:
         raise InputError(f"--{flag}={path} does not exist")
     try:
         network = tf.keras.models.load_model(file, compile=False)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, tf.errors.OpError) as error:
         raise InputError(f"--{flag}={file} cannot be read as a Keras model: {str(error).partition(chr(10))[0]}") from error
     shape = getattr(network, "input_shape", None)
     if isinstance(shape, tuple) and any(side not in (None, image_size) for side in shape[1:3]):
         raise InputError(f"--{flag}={path} takes images of {shape[1]}x{shape[2]} pixels, but --image_size={image_size}")
+    if isinstance(shape, tuple) and shape[-1] not in (None, 3):
+        raise InputError(f"--{flag}={path} takes images of {shape[-1]} channels; RGB has 3")
     return network
 
 
@@ -48,7 +50,8 @@ def save_network(network: tf.keras.Model, path: str) -> None:
 
 def in_float32(network: tf.keras.Model) -> tf.keras.Model:
     """A network with the same weights and no layer in mixed precision; other models than functional ones come back as they are."""
-    if not getattr(network, "inputs", None):
+    layers = [layer for layer in network.submodules if isinstance(layer, tf.keras.layers.Layer)]
+    if not any(layer.compute_dtype in ("bfloat16", "float16") for layer in layers) or not getattr(network, "inputs", None):
         return network
     clone = type(network).from_config(_without_mixed_policies(network.get_config()))
     clone.set_weights(network.get_weights())

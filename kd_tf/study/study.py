@@ -5,15 +5,17 @@ import logging
 import os
 import time
 
-from kd_tf.data.dataset import FaceData, open_data
+from kd_tf.data.dataset import FaceData, open_data, prepare_data
 from kd_tf.evaluation.baselines import majority_baseline, mean_shape_baseline, pixel_baseline
 from kd_tf.files import write_whole
 from kd_tf.networks.face_network import NetworkConfig
 from kd_tf.study.recipe import Recipe, Stage
 from kd_tf.study.table import results_table
+from kd_tf.training.batches import plan_batches
 from kd_tf.training.config import DistillationConfig, RunConfig, TrainingConfig, VerificationConfig
-from kd_tf.training.run import run
+from kd_tf.training.run import open_run_data, run
 from kd_tf.training.run_directory import RunDirectory
+from kd_tf.training.strategy import get_strategy
 
 _LOGGER = logging.getLogger(__name__)
 IMAGES_PER_IDENTITY = 4
@@ -35,8 +37,8 @@ def run_study(recipe: Recipe, directory: str, *, seed: int, precision: str, stra
     begun = time.perf_counter()
     configs = {stage.name: _run_config(recipe, stage, directory, seed, precision, strategy) for stage in recipe.stages}
     for config in configs.values():
-        if not RunDirectory(config.model_dir).finished:
-            RunDirectory(config.model_dir).check(config.flagfile())
+        RunDirectory(config.model_dir).check(config.flagfile())
+        plan_batches(config, open_run_data(config), get_strategy(strategy).num_replicas_in_sync)
     baselines = _baselines(recipe, directory)
     for number, stage in enumerate(recipe.stages, start=1):
         run_directory = RunDirectory(configs[stage.name].model_dir)
@@ -88,7 +90,7 @@ def _baselines(recipe: Recipe, directory: str) -> dict[str, dict[str, float]]:
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
             return json.load(file)
-    data = open_data(recipe.source, recipe.view, split_seed=0, image_cache=os.path.join(directory, "images"))
+    data = prepare_data(open_data(recipe.source, recipe.view, split_seed=0), os.path.join(directory, "images"))
     baselines = _measure_baselines(data)
     write_whole(path, json.dumps(baselines, indent=2) + "\n")
     return baselines

@@ -54,7 +54,7 @@ class Progress(tf.keras.callbacks.Callback):
 class TermLogger(tf.keras.callbacks.Callback):
     """Writes the loss, each of its terms and the measures to TensorBoard, and stops a run whose loss is no number.
 
-    Training values (under `train/`) are means since the last evaluation; those under `test/` are of the whole test split.
+    Training values (under `train/`) are means over the last `LOG_STEPS` steps; those under `test/` are of the whole test split.
 
     Args:
       directory: TensorBoard's.
@@ -74,6 +74,7 @@ class TermLogger(tf.keras.callbacks.Callback):
             raise InputError(f"step {self._step}: the loss is no number any more ({bad}); a lower --learning_rate may help")
         if self._step % LOG_STEPS == 0:
             self._write("train", logs | {"learning_rate": float(tf.convert_to_tensor(self.model.optimizer.learning_rate))})
+            self.model.reset_metrics()
 
     def on_test_end(self, logs=None):
         """After each evaluation."""

@@ -50,6 +50,8 @@ class TrainingConfig:
     def __post_init__(self):
         if (self.epochs is None) == (self.steps is None):
             raise InputError(f"give one of --epochs and --steps, not {'both' if self.steps is not None else 'neither'}")
+        if self.epochs is not None:
+            object.__setattr__(self, "epochs", float(self.epochs))
         for name in ("epochs", "steps", "batch_size", "learning_rate", "evaluations"):
             value = getattr(self, name)
             if value is not None and value <= 0:

@@ -57,7 +57,11 @@ def train(
         scores = distiller.evaluate(test_batches, verbose=0, callbacks=[logger], return_dict=True)
         _LOGGER.info("step %d of %d, test split: %s", step, steps, ", ".join(f"{key} {value:.4g}" for key, value in scores.items()))
         manager.save(step)
-    return {"steps": steps, "seconds": round(clock.seconds, 1), "images_per_second": round(clock.steps_per_second * batch_size, 1)}
+    return {
+        "steps": int(distiller.optimizer.iterations.numpy()),
+        "seconds": round(clock.seconds, 1),
+        "images_per_second": round(clock.steps_per_second * batch_size, 1),
+    }
 
 
 def _evaluation_steps(first_step: int, steps: int, evaluations: int) -> list[int]:

@@ -42,10 +42,14 @@ class RunDirectory:
         with open(self._metrics, encoding="utf-8") as file:
             return json.load(file)
 
-    def check(self, flagfile: str) -> None:
+    def check_unfinished(self, flagfile: str) -> None:
         """Raises `InputError` where the directory cannot hold the run of `flagfile`: it holds another, or a finished one."""
         if self.finished:
             raise InputError(f"--model_dir={self.path} holds a finished run; give another directory or delete it")
+        self.check(flagfile)
+
+    def check(self, flagfile: str) -> None:
+        """Raises `InputError` where the directory holds something else than the run of `flagfile`, begun or finished."""
         if os.path.exists(self._flags):
             with open(self._flags, encoding="utf-8") as file:
                 before, now = set(file.read().splitlines()), set(flagfile.splitlines())

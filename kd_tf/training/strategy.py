@@ -1,6 +1,7 @@
 """Where a run computes: on one device or on several of this machine, and in which precision."""
 
 import contextlib
+import functools
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -20,9 +21,15 @@ def get_strategy(name: str) -> tf.distribute.Strategy:
     if name == "one":
         return tf.distribute.get_strategy()
     if name == "mirrored":
-        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
+        return _mirrored_strategy()
     raise InputError(f"--strategy={name} is unknown; known: {', '.join(STRATEGIES)}")
+
+
+@functools.cache
+def _mirrored_strategy() -> tf.distribute.MirroredStrategy:
+    """One a process: the collectives of a second one would meet those of the first."""
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
 @contextlib.contextmanager

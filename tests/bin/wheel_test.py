@@ -30,8 +30,7 @@ def environment(tmp_path_factory):
             shutil.copy(path, source)
     check_output(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(source), cwd=str(folder))
     (wheel,) = folder.glob("kd_tf-*.whl")
-    check_output(sys.executable, "-m", "venv", "clean", cwd=str(folder))
-    check_output(str(folder / "clean" / "bin" / "pip"), "install", "-q", str(wheel), cwd=str(folder))
+    check_output(sys.executable, os.path.join(ROOT, ".ci", "make_environment.py"), "clean", str(wheel), cwd=str(folder))
     return folder
 
 

@@ -58,6 +58,13 @@ def test_malformed_row(root, row):
     assert str(error.value) == f"{path} line 3: expected image, confidence and ten numbers, found {row!r}"
 
 
+def test_eyes_at_one_place(root):
+    path = annotate(root, "Ann_Lee/Ann_Lee_0001.jpg,0.95,1,2,1,2,3,4,5,6,7,8")
+    with pytest.raises(InputError) as error:
+        open_lfw(str(root))
+    assert str(error.value) == f"{path} line 2: both eyes of Ann_Lee/Ann_Lee_0001.jpg are at one place"
+
+
 def test_not_lfw(tmp_path):
     with pytest.raises(InputError) as error:
         open_lfw(str(tmp_path))

@@ -59,10 +59,10 @@ def test_encoded_images_of_different_sizes_are_decoded(network, exported):
     check(signature(encoded_images=tf.constant(encoded)), expected(network, images))
 
 
-def test_a_jpeg_is_decoded(exported):
+def test_a_jpeg_is_decoded(network, exported):
     encoded = cv2.imencode(".jpg", photographs(1)[0])[1].tobytes()
-    answer = tf.saved_model.load(exported).signatures["encoded_images"](encoded_images=tf.constant([encoded]))
-    assert float(tf.reduce_sum(answer["probabilities"])) == pytest.approx(1.0, abs=1e-5)
+    signature = tf.saved_model.load(exported).signatures["encoded_images"]
+    check(signature(encoded_images=tf.constant([encoded])), expected(network, [tf.io.decode_jpeg(encoded)]))
 
 
 def test_outputs_that_the_network_lacks_are_not_served(tmp_path):
@@ -77,6 +77,14 @@ def test_an_existing_export_is_kept_unless_it_may_be_replaced(network, exported)
     with pytest.raises(InputError, match="exists; give another --output or --overwrite"):
         export_saved_model(network, VIEW, exported)
     assert os.path.getmtime(os.path.join(exported, "saved_model.pb")) == before
+
+
+def test_only_a_saved_model_is_replaced(network, exported, tmp_path):
+    export_saved_model(network, VIEW, exported, overwrite=True)
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not a SavedModel and will not be replaced"):
+        export_saved_model(network, VIEW, str(tmp_path), overwrite=True)
+    assert os.listdir(tmp_path) == ["thesis.txt"]
 
 
 def test_nothing_is_left_of_an_export_that_cannot_be_written(network, tmp_path):

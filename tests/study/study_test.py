@@ -46,3 +46,12 @@ def test_the_whole_chain_runs_and_finished_stages_are_not_run_again(tmp_path, mo
     assert set(network.output) == {"hidden", "embedding", "logits", "landmarks"}
     monkeypatch.setattr("kd_tf.study.study.run", lambda config: pytest.fail(f"{config.model_dir} was run again"))
     assert run_study(recipe, str(tmp_path), seed=0, precision="float32", strategy="one") == table
+    with pytest.raises(InputError, match="--seed=0 instead of --seed=1"):
+        run_study(recipe, str(tmp_path), seed=1, precision="float32", strategy="one")
+
+
+def test_what_a_later_stage_lacks_is_said_before_anything_is_written(tmp_path):
+    recipe = quick_recipe(SourceConfig(identities=12, pictures=5, picture_size=24))
+    with pytest.raises(InputError, match="--identities_per_batch=16 needs"):
+        run_study(recipe, str(tmp_path / "study"), seed=0, precision="float32", strategy="one")
+    assert os.listdir(tmp_path) == []
