@@ -12,7 +12,10 @@ tf.config.set_logical_device_configuration(
 )
 
 
+from kd_tf.training.strategy import get_strategy
+
+
 @pytest.fixture(scope="session")
 def mirrored() -> tf.distribute.Strategy:
-    """The process' only `MirroredStrategy`: a second one reuses its collective keys and aborts over variables of other shapes."""
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    """Over both devices."""
+    return get_strategy("mirrored")

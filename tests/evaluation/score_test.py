@@ -93,7 +93,7 @@ def _score_stored(folder, output):
 
 def test_a_stored_network_is_scored_on_the_test_split(tmp_path):
     scores = _score_stored(tmp_path, str(tmp_path / "scores"))
-    data = open_data(SOURCE, VIEW, split_seed=3, image_cache=None)
+    data = open_data(SOURCE, VIEW, split_seed=3)
     assert len(data.test) == 4
     assert scores == score_network(make_grey_network(), data.test, data.view, ("classification",))
     assert json.loads((tmp_path / "scores" / "metrics.json").read_text()) == scores

@@ -260,3 +260,13 @@ def test_the_cheap_checks_come_before_the_cache_is_written(teacher, tmp_path):
     with pytest.raises(InputError, match="9 identities"):
         run(dataclasses.replace(config, image_cache=str(tmp_path / "cache")))
     assert os.listdir(tmp_path) == []
+
+
+def test_mirrored_runs_of_different_widths_in_one_process(tmp_path):
+    """A study does this; two strategies in a process would abort."""
+    mirrored = {"strategy": "mirrored", "steps": 2}
+    run(small_run(tmp_path / "teacher", network=NetworkConfig("resnet26", 4), training=mirrored))
+    distillation = DistillationConfig(teacher=str(tmp_path / "teacher"), alpha=1.0, beta=1.0)
+    run(small_run(tmp_path / "student", task="alignment", distillation=distillation, training=mirrored))
+    losses = scalars(str(tmp_path / "student" / "tensorboard"))
+    assert losses["test/hidden"] == [1, 2]
