@@ -18,7 +18,7 @@ from kd_tf.data.views import ViewConfig
 from kd_tf.networks.stored import load_network
 
 DOCS = os.path.dirname(os.path.abspath(__file__))
-CELL = 96
+CELL, LARGE_CELL = 96, 120
 WHITE, GREEN, RED = (255, 255, 255), (60, 220, 60), (235, 50, 50)
 
 
@@ -47,7 +47,7 @@ def contact_sheet(people: int = 7, pictures: int = 10) -> list[list[np.ndarray]]
     return rows
 
 
-def landmark_sheet(study: str, rows: int = 2, columns: int = 10) -> list[list[np.ndarray]]:
+def landmark_sheet(study: str, rows: int = 2, columns: int = 8) -> list[list[np.ndarray]]:
     """Test faces with true and predicted landmarks."""
     data = prepare_data(open_data(SourceConfig(), ViewConfig(image_size=32), split_seed=0), os.path.join(study, "images"))
     networks = [load_network(os.path.join(study, name), "model", image_size=32) for name in ("teacher_alignment", "student_alignment")]
@@ -56,7 +56,7 @@ def landmark_sheet(study: str, rows: int = 2, columns: int = 10) -> list[list[np
     predictions = [network.predict_on_batch(images)["landmarks"] for network in networks]
     cells = []
     for index in chosen:
-        cell = cv2.resize(images[index].numpy().astype(np.uint8), (CELL, CELL), interpolation=cv2.INTER_CUBIC)
+        cell = cv2.resize(images[index].numpy().astype(np.uint8), (LARGE_CELL, LARGE_CELL), interpolation=cv2.INTER_CUBIC)
         for landmarks, color in zip((targets["landmarks"].numpy(), *predictions), (WHITE, GREEN, RED), strict=True):
             mark(cell, landmarks[index], color)
         cells.append(cell)

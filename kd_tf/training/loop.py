@@ -40,25 +40,27 @@ def train(
     Returns:
       `steps`, `seconds` (of training, without evaluation) and `images_per_second` of this process.
     """
-    parts = {"student": distiller.student, "optimizer": distiller.optimizer}
+    # Not the optimizer's count: with loss scaling it leaves out steps whose gradients overflowed.
+    global_step = tf.Variable(0, dtype=tf.int64, trainable=False, name="global_step")
+    parts = {"student": distiller.student, "optimizer": distiller.optimizer, "global_step": global_step}
     checkpoint = tf.train.Checkpoint(**parts, **({"projection": distiller.projection} if distiller.projection else {}))
     with distiller.distribute_strategy.scope():
         distiller.optimizer.build(distiller.student_variables())
     manager = tf.train.CheckpointManager(checkpoint, directory.checkpoints, max_to_keep=2)
     if manager.restore_or_initialize():
         _LOGGER.info("continuing from %s", manager.latest_checkpoint)
-    first_step = int(distiller.optimizer.iterations.numpy())
+    step = first_step = int(global_step.numpy())
     logger, clock = TermLogger(directory.tensorboard, first_step), StepClock()
     progress = Progress(name, steps, first_step)
-    step = first_step
     for end in _evaluation_steps(first_step, steps, evaluations):
         distiller.fit(train_batches(step, end), verbose=0, callbacks=[progress, logger, clock])
         step = end
         scores = distiller.evaluate(test_batches, verbose=0, callbacks=[logger], return_dict=True)
         _LOGGER.info("step %d of %d, test split: %s", step, steps, ", ".join(f"{key} {value:.4g}" for key, value in scores.items()))
+        global_step.assign(step)
         manager.save(step)
     return {
-        "steps": int(distiller.optimizer.iterations.numpy()),
+        "steps": step,
         "seconds": round(clock.seconds, 1),
         "images_per_second": round(clock.steps_per_second * batch_size, 1),
     }
