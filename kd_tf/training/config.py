@@ -88,6 +88,7 @@ class RunConfig:
     Attributes:
       task: one of `TASKS`.
       model_dir: the run directory, which must not hold another run.
+      view: its seed becomes that of `training`.
       init: a run or model to start from; None: from scratch.
       split_seed: chooses the 20% of the images that are for testing.
       image_cache: a folder for decoded and resized images; None: the data set is read in place.
@@ -108,6 +109,8 @@ class RunConfig:
     def __post_init__(self):
         if self.task not in TASKS:
             raise InputError(f"--task={self.task} is unknown; known: {', '.join(TASKS)}")
+        # One seed for all of a run.
+        object.__setattr__(self, "view", dataclasses.replace(self.view, seed=self.training.seed))
 
     @property
     def program(self) -> str:
@@ -117,7 +120,7 @@ class RunConfig:
     def flagfile(self) -> str:
         """The text of a flagfile that runs this again."""
         lines = [f"# {self.program} --flagfile=flags.txt"]
-        for name, value in _flag_values(self):
+        for name, value in dict(_flag_values(self)).items():
             if name not in _DISTILLATION_FLAGS or self.distillation.teacher:
                 lines.append(f"--{name}={str(value).lower() if isinstance(value, bool) else value}")
         return "\n".join(lines) + "\n"

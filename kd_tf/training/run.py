@@ -3,7 +3,6 @@
 What can be wrong with the input is found before the directory is made; what can be told without decoding an image, before that.
 """
 
-import dataclasses
 import logging
 
 import tensorflow as tf
@@ -43,13 +42,12 @@ def run(config: RunConfig) -> dict:
     with precision_policy(config.training.precision), strategy.scope():
         distiller, report = make_distiller(config, data)
         distiller.compile(optimizer=make_optimizer(config.training, plan.steps))
-    served_view = data.view
     data = prepare_data(data, config.image_cache)
     with directory.begin(config.flagfile()):
         _log_start(config, data, plan, report)
         metrics = {"task": config.task} | _train_and_score(config, distiller, data, plan, directory)
         save_network(distiller.student, directory.student)
-        export_saved_model(distiller.student, served_view, directory.saved_model, overwrite=True)
+        export_saved_model(distiller.student, config.view, directory.saved_model, overwrite=True)
         _LOGGER.info("%s", ", ".join(f"{key} {value}" for key, value in metrics.items()))
         directory.finish(metrics)
     return metrics
@@ -61,8 +59,7 @@ def open_run_data(config: RunConfig) -> FaceData:
     Raises:
       InputError: see `open_data` and `Split.with_landmarks`.
     """
-    view = dataclasses.replace(config.view, seed=config.training.seed)
-    data = open_data(config.source, view, split_seed=config.split_seed)
+    data = open_data(config.source, config.view, split_seed=config.split_seed)
     return data.with_landmarks() if config.task == "alignment" else data
 
 

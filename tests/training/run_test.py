@@ -116,6 +116,12 @@ def test_a_flagfile_names_every_value_and_leaves_out_what_the_program_lacks(tmp_
     assert {"--teacher=/t", "--alpha=0.5", "--temperature=3.0"} <= set(distill)
 
 
+def test_a_flagfile_names_the_seed_once():
+    flags = small_run("runs/x", training={"seed": 5}).flagfile().splitlines()
+    assert [flag for flag in flags if flag.startswith("--seed")] == ["--seed=5"]
+    assert small_run("runs/x", training={"seed": 5}).view.seed == 5
+
+
 def test_a_finished_run_is_not_run_again(teacher):
     path, _ = teacher
     with pytest.raises(InputError, match="holds a finished run"):
