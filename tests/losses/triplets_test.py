@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_addons
 
 from kd_tf.errors import InputError
 from kd_tf.losses.triplets import TRIPLET_LOSSES, squared_distances, triplet_loss_named
@@ -167,3 +168,17 @@ def test_names():
     assert list(TRIPLET_LOSSES) == MININGS
     with pytest.raises(InputError, match="--triplet_mining=soft is unknown; known: semi_hard, hard, all"):
         triplet_loss_named("soft")
+
+
+@pytest.mark.parametrize(("people", "images"), [(2, 2), (8, 4), (16, 4)])
+def test_hard_equals_tensorflow_addons_where_every_image_has_a_positive(people, images):
+    identities = np.repeat(np.arange(people), images)
+    embeddings = tf.Variable(
+        tf.math.l2_normalize(np.random.default_rng(people).normal(size=[people * images, 16]).astype(np.float32), axis=1)
+    )
+    with tf.GradientTape(persistent=True) as tape:
+        ours = _loss("hard", identities, embeddings)
+        theirs = tensorflow_addons.losses.triplet_hard_loss(identities, embeddings, margin=MARGIN, distance_metric="squared-L2")
+    assert float(ours) > 0.1
+    assert float(ours) == pytest.approx(float(theirs), abs=1e-5)
+    np.testing.assert_allclose(tape.gradient(ours, embeddings), tape.gradient(theirs, embeddings), atol=1e-5)
