@@ -16,8 +16,8 @@ from kd_tf.bin import application
 
 # isort: split
 from absl import flags
-from kd_tf.flags import data_flags, distillation_flags, network_flags, run_flags, training_flags
 
+from kd_tf.flags import data_flags, distillation_flags, network_flags, run_flags, training_flags
 from kd_tf.training.run import run as run_training
 
 for module in (run_flags, distillation_flags, data_flags, network_flags, training_flags):

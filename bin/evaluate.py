@@ -14,10 +14,10 @@ from kd_tf.bin import application
 
 # isort: split
 from absl import flags
-from kd_tf.flags import data_flags
-from kd_tf.flags.paths import absolute_path
 
 from kd_tf.evaluation.score import PROTOCOLS, score_stored_network
+from kd_tf.flags import data_flags
+from kd_tf.flags.paths import absolute_path
 
 MODEL = flags.DEFINE_string("model", None, "A run directory or a Keras model.")
 PROTOCOL = flags.DEFINE_enum("protocol", "classification", PROTOCOLS, "What is scored.")

@@ -14,10 +14,10 @@ from kd_tf.bin import application
 
 # isort: split
 from absl import flags
-from kd_tf.flags import data_flags
-from kd_tf.flags.paths import absolute_path
 
 from kd_tf.export.saved_model import export_stored_network
+from kd_tf.flags import data_flags
+from kd_tf.flags.paths import absolute_path
 
 MODEL = flags.DEFINE_string("model", None, "A run directory or a Keras model.")
 OUTPUT = flags.DEFINE_string("output", None, "The folder of the SavedModel.")
@@ -29,9 +29,8 @@ for flag in (data_flags.IMAGE_SIZE, data_flags.CENTRAL_FRACTION):
 def main() -> None:
     """Exports the model that the flags name."""
     output = absolute_path(OUTPUT.value)
-    export_stored_network(
-        absolute_path(MODEL.value), data_flags.view_config_from_flags(absolute_path(MODEL.value)), output, overwrite=OVERWRITE.value
-    )
+    model = absolute_path(MODEL.value)
+    export_stored_network(model, data_flags.view_config_from_flags(model), output, overwrite=OVERWRITE.value)
     print(f"written: {output}")
 
 

@@ -13,9 +13,9 @@ from kd_tf.bin import application
 
 # isort: split
 from absl import flags
+
 from kd_tf.flags import data_flags, run_flags, training_flags
 from kd_tf.flags.paths import absolute_path
-
 from kd_tf.study.recipe import quick_recipe
 from kd_tf.study.study import run_study
 

@@ -13,8 +13,8 @@ from kd_tf.bin import application
 
 # isort: split
 from absl import flags
-from kd_tf.flags import data_flags, network_flags, run_flags, training_flags
 
+from kd_tf.flags import data_flags, network_flags, run_flags, training_flags
 from kd_tf.training.config import DistillationConfig
 from kd_tf.training.run import run as run_training
 

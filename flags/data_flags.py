@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from absl import flags
-from kd_tf.flags.paths import absolute_path
 
 from kd_tf.data.sources import SourceConfig
 from kd_tf.data.views import ViewConfig
+from kd_tf.flags.paths import absolute_path
 from kd_tf.training.run_directory import recorded_flags
 
 DATA = flags.DEFINE_string("data", "synthetic", "The data set: synthetic, lfw:PATH or folder:PATH (one folder an identity).")

@@ -1,8 +1,8 @@
 """The teacher and the terms of the loss that come from it."""
 
 from absl import flags
-from kd_tf.flags.paths import absolute_path
 
+from kd_tf.flags.paths import absolute_path
 from kd_tf.training.config import DistillationConfig
 
 TEACHER = flags.DEFINE_string("teacher", None, "The teacher: a run directory or a Keras model with the outputs that the terms need.")

@@ -1,9 +1,9 @@
 """What a run is for, what it starts from and where it goes."""
 
 from absl import flags
+
 from kd_tf.flags import data_flags, network_flags, training_flags
 from kd_tf.flags.paths import absolute_path
-
 from kd_tf.losses.triplets import TRIPLET_LOSSES
 from kd_tf.training.config import TASKS, DistillationConfig, RunConfig, VerificationConfig
 

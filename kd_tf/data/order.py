@@ -58,7 +58,7 @@ def identity_order(labels: np.ndarray, batches: IdentityBatches, *, seed: int) -
 
     The identities pass in shuffled epochs of whole batches, their images in shuffled cycles of whole visits, so that no batch
     has an identity twice and no visit an image twice; who is left over sits that epoch out, another one the next time, and
-    images likewise. Every image of an identity is so used at the same rate. The view counts the cycles. An identity with
+    images likewise. Every image of an identity is so used at the same rate on average. The view counts the cycles. An identity with
     fewer than K images shows some of them again, under another view; one with a single image has no positives and never
     comes.
 
