@@ -6,6 +6,7 @@ from typing import Any
 from absl import flags
 
 from kd_tf.data.sources import SourceConfig
+from kd_tf.data.split import SPLITS, SplitConfig
 from kd_tf.data.views import ViewConfig
 from kd_tf.flags.paths import absolute_path
 from kd_tf.training.run_directory import recorded_flags
@@ -16,7 +17,17 @@ IDENTITIES = flags.DEFINE_integer("identities", 100, "People drawn by --data=syn
 PICTURES = flags.DEFINE_integer("pictures", 50, "Pictures of each person drawn by --data=synthetic.", lower_bound=1)
 PICTURE_SIZE = flags.DEFINE_integer("picture_size", 64, "Height and width in pixels of pictures drawn by --data=synthetic.", lower_bound=16)
 DATA_SEED = flags.DEFINE_integer("data_seed", 1, "Which world of people --data=synthetic draws.", lower_bound=0)
-SPLIT_SEED = flags.DEFINE_integer("split_seed", 0, "Chooses the 20% of the images that are for testing.", lower_bound=0)
+SPLIT = flags.DEFINE_enum(
+    "split",
+    "random",
+    sorted(SPLITS),
+    "What is for testing. random: a fifth of the images, of the same people. identity_disjoint: a fifth of the people. official: what "
+    "the data set says.",
+)
+SPLIT_SEED = flags.DEFINE_integer("split_seed", 0, "Chooses what is for testing or validation.", lower_bound=0)
+VALIDATION = flags.DEFINE_boolean(
+    "validation", False, "Leave the test images alone: score a fifth of the training images instead, which are not trained on."
+)
 IMAGE_CACHE = flags.DEFINE_string(
     "image_cache", None, "A folder to keep every image in, decoded and resized once. Absent: images are read (or drawn) each time."
 )
@@ -48,9 +59,10 @@ def view_config_from_flags(run: str | None = None) -> ViewConfig:
     return ViewConfig(image_size=value(IMAGE_SIZE), central_fraction=value(CENTRAL_FRACTION), jitter=value(JITTER))
 
 
-def split_seed_from_flags(run: str | None = None) -> int:
-    """What chooses the test split; `run` as above."""
-    return _values(run)(SPLIT_SEED)
+def split_config_from_flags(run: str | None = None) -> SplitConfig:
+    """What is trained on and what is scored; `run` as above."""
+    value = _values(run)
+    return SplitConfig(split=value(SPLIT), split_seed=value(SPLIT_SEED), validation=value(VALIDATION))
 
 
 def _values(run: str | None) -> Callable[[flags.FlagHolder], Any]:

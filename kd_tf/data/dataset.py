@@ -7,7 +7,7 @@ import numpy as np
 from kd_tf.data.image_cache import cache_images
 from kd_tf.data.source import FileSource, verify_images
 from kd_tf.data.sources import SourceConfig, open_source
-from kd_tf.data.split import Split, train_and_test
+from kd_tf.data.split import PAPER_SPLIT, Split, SplitConfig, train_and_test
 from kd_tf.data.views import ViewConfig
 
 
@@ -24,23 +24,22 @@ class FaceData:
         return dataclasses.replace(self, train=self.train.with_landmarks(), test=self.test.with_landmarks())
 
 
-def open_data(config: SourceConfig, view: ViewConfig, *, split_seed: int) -> FaceData:
+def open_data(config: SourceConfig, view: ViewConfig, split: SplitConfig = PAPER_SPLIT) -> FaceData:
     """Lists and splits a data set, without a look at the images.
 
     Raises:
       InputError: see `open_source` and `train_and_test`.
     """
-    train, test = train_and_test(open_source(config), seed=split_seed)
+    train, test = train_and_test(open_source(config), split)
     return FaceData(train, test, view)
 
 
-def prepare_data(data: FaceData, image_cache: str | None, *, only_test: bool = False) -> FaceData:
+def prepare_data(data: FaceData, image_cache: str | None) -> FaceData:
     """Decodes every image once: into the folder `image_cache`, or only to see that it can be.
 
     Args:
       data: as it was opened.
       image_cache: see `cache_images`; None: the data set is read in place.
-      only_test: whether the training images, which will not be read, are left alone (without a cache).
 
     Raises:
       InputError: an image cannot be read or decoded.
@@ -48,7 +47,7 @@ def prepare_data(data: FaceData, image_cache: str | None, *, only_test: bool = F
     source = data.train.source
     if image_cache:
         source, view = cache_images(source, data.view, image_cache)
-        return FaceData(Split(source, data.train.records), Split(source, data.test.records), view)
+        return FaceData(dataclasses.replace(data.train, source=source), dataclasses.replace(data.test, source=source), view)
     if isinstance(source, FileSource):
-        verify_images(source, data.test.records if only_test else np.concatenate([data.train.records, data.test.records]))
+        verify_images(source, np.concatenate([data.train.records, data.test.records]))
     return data

@@ -30,6 +30,7 @@ class CachedSource:
         self.name = source.name
         self.identity_names = source.identity_names
         self.identities = source.identities
+        self.official_test = source.official_test
         self.landmarks = None if source.landmarks is None else canvas_landmarks(source.landmarks, config)
         self.describe = source.describe
         self.fingerprint = source.fingerprint

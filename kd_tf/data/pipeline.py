@@ -57,7 +57,7 @@ def _with_known_length(batches: tf.data.Dataset, length: int) -> tf.data.Dataset
 
 def _batches(places: tf.data.Dataset, split: Split, config: views.ViewConfig, batch_size: int) -> tf.data.Dataset:
     records = tf.constant(split.records, tf.int64)
-    identities = tf.constant(split.source.identities, tf.int32)
+    identities = tf.constant(split.labels[split.source.identities], tf.int32)
     known = split.source.landmarks
     blank = np.full([1, 5, 2], 0.5, np.float32)
     landmarks = tf.constant(blank if known is None else views.canvas_landmarks(known, config), tf.float32)

@@ -21,12 +21,14 @@ class Source(Protocol):
       landmarks: float32 `[records, 5, 2]`, or None. Points in CelebA's order (image-left eye, image-right eye, nose,
         image-left mouth corner, image-right mouth corner), as fractions of the image's width and height: the centre of
         pixel x is at `(x + 0.5) / width`. NaN where a record has none.
+      official_test: bool `[records]`, which records the data set's own division keeps for testing, or None.
     """
 
     name: str
     identity_names: Sequence[str]
     identities: np.ndarray
     landmarks: np.ndarray | None
+    official_test: np.ndarray | None
 
     def __len__(self) -> int:
         """The number of records."""
@@ -50,19 +52,30 @@ class FileSource:
       paths: relative path of each record.
       labels: the identity's name of each record.
       landmarks: as in `Source`.
+      official_test: as in `Source`.
     """
 
-    def __init__(self, name: str, root: str, paths: Sequence[str], labels: Sequence[str], landmarks: np.ndarray | None = None):
+    def __init__(
+        self,
+        name: str,
+        root: str,
+        paths: Sequence[str],
+        labels: Sequence[str],
+        landmarks: np.ndarray | None = None,
+        *,
+        official_test: np.ndarray | None = None,
+    ):
         self.name = name
         self.landmarks = landmarks
+        self.official_test = official_test
         names, identities = np.unique(np.asarray(labels, dtype=np.str_), return_inverse=True)
         self.identity_names = names.tolist()
         self.identities = identities.astype(np.int32)
         self._root = root
-        self._paths = list(paths)
+        self.paths = list(paths)
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self.paths)
 
     def read(self, indices: Iterable[int]) -> list[bytes]:
         """See `Source.read`."""
@@ -74,12 +87,12 @@ class FileSource:
 
     def describe(self, index: int) -> str:
         """The path of record `index`."""
-        return f"{self._root}/{self._paths[index]}"
+        return f"{self._root}/{self.paths[index]}"
 
     def fingerprint(self) -> str:
         """A digest of the files' names, sizes and times of change."""
         digest = hashlib.sha256(self.name.encode())
-        for index, path in enumerate(self._paths):
+        for index, path in enumerate(self.paths):
             status = os.stat(self.describe(index))
             digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
         return digest.hexdigest()

@@ -24,6 +24,7 @@ class BatchPlan:
       steps: updates.
       test_order: of the test records while it trains; None: ascending.
       test_batch_size: images a test batch.
+      tests: whether the test split has what the loss reads, so that it is scored on the way too.
       protocols: what the trained network is scored by.
     """
 
@@ -32,6 +33,7 @@ class BatchPlan:
     steps: int
     test_order: Order | None
     test_batch_size: int
+    tests: bool
     protocols: tuple[str, ...]
 
 
@@ -53,7 +55,8 @@ def plan_batches(config: RunConfig, data: FaceData, replicas: int) -> BatchPlan:
     if batch_size % replicas:
         raise InputError(f"a batch of {batch_size} images does not divide among the {replicas} replicas of --strategy={training.strategy}")
     steps = training.steps or max(1, round(training.epochs * len(data.train) / batch_size))
-    return BatchPlan(order, batch_size, steps, test_order, test_batch_size, protocols)
+    tests = not (config.reads_labels and data.test.has_strangers)
+    return BatchPlan(order, batch_size, steps, test_order, test_batch_size, tests, protocols)
 
 
 def _test_order(training: TrainingConfig, split: Split) -> tuple[Order | None, int]:
@@ -66,11 +69,14 @@ def _test_order(training: TrainingConfig, split: Split) -> tuple[Order | None, i
 
 
 def _protocols(task: str, test_split: Split) -> tuple[str, ...]:
-    """A classifier is scored by retrieval too where the test split has pairs; verification needs them."""
-    has_pairs = _identities_with_pairs(test_split) > 0
-    if task == "verification" and not has_pairs:
+    """What the test split allows: retrieval needs pairs, the accuracy of a classifier people it knows."""
+    allowed = {"landmarks": True, "classification": not test_split.has_strangers, "retrieval": _identities_with_pairs(test_split) > 0}
+    protocols = tuple(protocol for protocol in TASK_PROTOCOLS.get(task, ()) if allowed[protocol])
+    if task == "verification" and not protocols:
         raise InputError(f"--task=verification is scored by retrieval, and none of the {len(test_split)} test images has a second one")
-    return tuple(protocol for protocol in TASK_PROTOCOLS[task] if protocol != "retrieval" or has_pairs)
+    if task == "classification" and not protocols:
+        raise InputError(f"the {len(test_split)} test images are of people that are not trained on, and none of them has a second image")
+    return protocols
 
 
 def _identities_with_pairs(split: Split) -> int:

@@ -17,7 +17,7 @@ Batches = Callable[[int, int], tf.data.Dataset]
 def train(
     distiller: Distiller,
     train_batches: Batches,
-    test_batches: tf.data.Dataset,
+    test_batches: tf.data.Dataset | None,
     *,
     steps: int,
     batch_size: int,
@@ -30,7 +30,7 @@ def train(
     Args:
       distiller: compiled.
       train_batches: gives the batches from one global step to before another.
-      test_batches: one pass over the test split.
+      test_batches: one pass over the test split; None: it is not scored on the way.
       steps: where training ends.
       batch_size: images a global step.
       evaluations: how often the test split is scored, and a checkpoint written, at equal distances.
@@ -55,8 +55,9 @@ def train(
     for end in _evaluation_steps(first_step, steps, evaluations):
         distiller.fit(train_batches(step, end), verbose=0, callbacks=[progress, logger, clock])
         step = end
-        scores = distiller.evaluate(test_batches, verbose=0, callbacks=[logger], return_dict=True)
-        _LOGGER.info("step %d of %d, test split: %s", step, steps, ", ".join(f"{key} {value:.4g}" for key, value in scores.items()))
+        if test_batches is not None:
+            scores = distiller.evaluate(test_batches, verbose=0, callbacks=[logger], return_dict=True)
+            _LOGGER.info("step %d of %d, test split: %s", step, steps, ", ".join(f"{key} {value:.4g}" for key, value in scores.items()))
         global_step.assign(step)
         manager.save(step)
     return {

@@ -9,7 +9,7 @@ from kd_tf.data.image_cache import cache_images
 from kd_tf.data.lfw import open_lfw
 from kd_tf.data.order import epoch_order
 from kd_tf.data.pipeline import evaluation_batches, training_batches
-from kd_tf.data.split import train_and_test
+from kd_tf.data.split import SplitConfig, train_and_test
 from kd_tf.data.views import ViewConfig, make_canvas
 from kd_tf.errors import InputError
 from tests.images import smooth_image, write_image, write_people, write_text
@@ -31,7 +31,7 @@ def make_root(tmp_path):
 
 
 def all_batches(source, view):
-    train, test = train_and_test(source, seed=1)
+    train, test = train_and_test(source, SplitConfig(split_seed=1))
     training = training_batches(train, epoch_order(len(train), seed=1), view, batch_size=4, steps=5)
     return [*training.as_numpy_iterator(), *evaluation_batches(test, view, batch_size=4).as_numpy_iterator()]
 
@@ -104,3 +104,13 @@ def test_a_directory_that_cannot_be_made(tmp_path):
     blocked = write_text(tmp_path / "cache", "a file")
     with pytest.raises(InputError, match=f"^cannot write the image cache {blocked}/canvases-[0-9a-f]{{16}}.npy: .*File exists"):
         cache_images(open_folder(f"{tmp_path}/photos"), VIEW, str(blocked))
+
+
+def test_the_official_split_is_the_sources(root):
+    source = open_lfw(f"{root}/lfw")
+    source.official_test = np.arange(12) % 3 == 0
+    cached, _ = cache_images(source, VIEW, f"{root}/cache")
+    (train, test), (expected_train, expected_test) = (train_and_test(each, SplitConfig("official")) for each in (cached, source))
+    np.testing.assert_array_equal(test.records, [0, 3, 6, 9])
+    np.testing.assert_array_equal(test.records, expected_test.records)
+    np.testing.assert_array_equal(train.identities, expected_train.identities)

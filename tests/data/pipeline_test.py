@@ -7,7 +7,7 @@ from kd_tf.data.folder import open_folder
 from kd_tf.data.order import epoch_order
 from kd_tf.data.pipeline import evaluation_batches, training_batches
 from kd_tf.data.source import decode_image
-from kd_tf.data.split import Split, train_and_test
+from kd_tf.data.split import Split, SplitConfig, train_and_test
 from kd_tf.data.synthetic.source import SyntheticSource
 from kd_tf.data.views import ViewConfig
 from tests.images import write_people
@@ -97,7 +97,7 @@ def test_targets_with_landmarks(split):
 def test_targets_without_landmarks(tmp_path):
     """Images of another size than the canvas, in two classes."""
     source = open_folder(str(write_people(tmp_path, {"ann": 3, "bob": 3})))
-    training, test = train_and_test(source, seed=1)
+    training, test = train_and_test(source, SplitConfig(split_seed=1))
     for _, targets in train(training, steps=2) + evaluate(test):
         assert set(targets) == {"identity", "record", "view"}
         np.testing.assert_array_equal(targets["identity"], targets["record"] // 3)

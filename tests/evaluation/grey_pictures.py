@@ -10,6 +10,7 @@ class GreySource:
     """Record `i` is a picture of grey level `levels[i]`."""
 
     name = "grey"
+    official_test = None
 
     def __init__(self, levels, identities, landmarks=None):
         self.identities = np.array(identities, np.int32)

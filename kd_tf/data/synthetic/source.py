@@ -25,6 +25,8 @@ class SyntheticSource:
       seed: another seed is another world of people.
     """
 
+    official_test = None
+
     def __init__(self, *, identities: int = 100, pictures: int = 50, picture_size: int = 64, seed: int = 1):
         for flag, value in (("identities", identities), ("pictures", pictures), ("picture_size", picture_size)):
             if value < 1:

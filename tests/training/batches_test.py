@@ -1,0 +1,51 @@
+import dataclasses
+
+import pytest
+
+from kd_tf.data.split import SplitConfig
+from kd_tf.errors import InputError
+from kd_tf.training.batches import plan_batches
+from kd_tf.training.config import VerificationConfig
+from kd_tf.training.run import open_run_data
+from tests.images import write_people
+from tests.runs import SOURCE, small_run
+
+DISJOINT = SplitConfig("identity_disjoint")
+JOINT = VerificationConfig(identity_weight=1.0)
+TEN_PEOPLE = dataclasses.replace(SOURCE, identities=10)
+
+
+def _plan(**changes):
+    config = small_run("runs/x", source=changes.pop("source", TEN_PEOPLE), **changes)
+    return plan_batches(config, open_run_data(config), 1)
+
+
+@pytest.mark.parametrize(
+    ("task", "verification", "split", "protocols", "tests"),
+    [
+        ("classification", VerificationConfig(), SplitConfig(), ("classification", "retrieval"), True),
+        ("classification", VerificationConfig(), DISJOINT, ("retrieval",), False),
+        ("verification", VerificationConfig(), SplitConfig(), ("retrieval",), True),
+        ("verification", VerificationConfig(), DISJOINT, ("retrieval",), True),
+        ("verification", JOINT, SplitConfig(), ("retrieval",), True),
+        ("verification", JOINT, DISJOINT, ("retrieval",), False),
+        ("alignment", VerificationConfig(), DISJOINT, ("landmarks",), True),
+    ],
+)
+def test_strangers_are_scored_by_what_needs_no_label(task, verification, split, protocols, tests):
+    """The loss of a batch of strangers cannot be had where it reads labels."""
+    plan = _plan(task=task, verification=verification, split=split, training={"identities_per_batch": 3})
+    assert (plan.protocols, plan.tests) == (protocols, tests)
+
+
+def test_steps_are_counted_from_the_training_images():
+    # 80 of 100 images: 20 steps of 8 are two epochs; of the 64 that validation leaves, 16.
+    assert _plan(training={"epochs": 2, "steps": None}).steps == 20
+    assert _plan(training={"epochs": 2, "steps": None}, split=SplitConfig(validation=True)).steps == 16
+
+
+def test_strangers_with_one_picture_each_score_nothing(tmp_path):
+    root = write_people(tmp_path, {f"person{person}": 1 for person in range(10)})
+    message = "^the 2 test images are of people that are not trained on, and none of them has a second image$"
+    with pytest.raises(InputError, match=message):
+        _plan(source=dataclasses.replace(SOURCE, data=f"folder:{root}"), split=DISJOINT)
