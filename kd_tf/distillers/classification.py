@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from kd_tf.distillers.distiller import Distiller, Tensors, Term
+from kd_tf.distillers.distiller import Distiller
+from kd_tf.distillers.terms import Tensors, Term
 from kd_tf.losses.classification import identity_loss
 
 

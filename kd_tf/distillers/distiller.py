@@ -1,29 +1,16 @@
 """The one equation: `L = Phi(W_S, y) + alpha * H(P_S^tau, P_T^tau) + beta * Psi(K_S, K_T)` (arXiv 1709.02929, Eq 5)."""
 
-from typing import NamedTuple
-
 import tensorflow as tf
 
+from kd_tf.distillers.balance import GradientBalance
 from kd_tf.distillers.replicas import global_batch_size, replica_count
-from kd_tf.errors import InputError
-from kd_tf.losses.classification import soft_target_loss
-from kd_tf.losses.hidden import hidden_loss
-from kd_tf.networks.face_network import output_width, require_outputs
+from kd_tf.distillers.terms import TeacherTargets, Tensors, Term
+from kd_tf.networks.face_network import output_shapes, require_outputs
 from kd_tf.teachers.live import LiveTeacher
-
-Tensors = dict[str, tf.Tensor]
-
-
-class Term(NamedTuple):
-    """One term of the loss: `[batch]`, or a scalar that was computed from the global batch."""
-
-    name: str
-    weight: float
-    value: tf.Tensor
 
 
 class Distiller(tf.keras.Model):
-    """Trains a student with the task's own loss and a teacher's help; without a teacher, alpha = beta = 0.
+    """Trains a student with the task's own loss and a teacher's help; without a teacher, all weights of `TeacherTargets` are 0.
 
     Subclasses add the task: `required_outputs`, `task_terms`, `measures`. Use it as any Keras model::
 
@@ -33,16 +20,15 @@ class Distiller(tf.keras.Model):
         distiller.student.save("student.keras")
 
     Batches are `(images, targets)` or `(images, targets, sample_weight)` with images `[batch, height, width, 3]`, 0 to 255, and a
-    dict of targets. Logged are the whole `loss`, every term before its weight, and the task's measures.
+    dict of targets. Logged are the whole `loss`, every term before its weight, the task's measures and, in training, as
+    `<term>_gradient`, the norm of each weighted term's gradient at the student's hidden layer over the batch (every
+    `BALANCE_STEPS` steps).
 
     Args:
       student: a network that keeps the output contract of `kd_tf.networks.face_network`.
       teacher: a network likewise, or a `LiveTeacher`. It is never changed.
-      alpha: weight of the soft targets; needs `logits` of both, of equal width.
-      beta: weight of the hidden layer; needs `hidden` of both. Where the widths differ, the student's is projected by a linear
-        layer that is trained with it and belongs to the distiller.
-      temperature: tau of the soft targets.
-      scale_by_temperature_squared: multiplies the soft term by tau^2; the paper does not.
+      **teacher_targets: what the student is to match of the teacher: `alpha`, `beta`, `logits_weight`, `temperature` and the other
+        fields of `kd_tf.distillers.TeacherTargets`.
 
     Raises:
       InputError: a weight without a teacher, a missing output, or other identities than the teacher's.
@@ -52,30 +38,19 @@ class Distiller(tf.keras.Model):
     term_names: tuple[str, ...] = ()
     measure_names: tuple[str, ...] = ()
 
-    def __init__(
-        self,
-        student: tf.keras.Model,
-        teacher: tf.keras.Model | LiveTeacher | None = None,
-        *,
-        alpha: float = 0.0,
-        beta: float = 0.0,
-        temperature: float = 3.0,
-        scale_by_temperature_squared: bool = False,
-    ):
+    def __init__(self, student: tf.keras.Model, teacher: tf.keras.Model | LiveTeacher | None = None, **teacher_targets):
         super().__init__(name="distiller")
         teacher = LiveTeacher(teacher) if isinstance(teacher, tf.keras.Model) else teacher
-        check_weights(alpha, beta, temperature, has_teacher=teacher is not None)
-        _check_networks(student, teacher, alpha, beta, self.required_outputs)
+        self._teacher_targets = TeacherTargets(**teacher_targets)
+        require_outputs(student, self.required_outputs, f"the student {student.name!r}")
+        self._teacher_targets.check_networks(student, teacher)
         self.student = student
-        self._teacher = teacher if alpha or beta else None
-        self._alpha = alpha
-        self._beta = beta
-        self._temperature = temperature
-        self._scale_by_temperature_squared = scale_by_temperature_squared
-        self.projection = _make_projection(student, teacher) if beta else None
-        teacher_terms = ("soft",) * bool(alpha) + ("hidden",) * bool(beta)
-        names = ("loss", *self.term_names, *teacher_terms, *self.measure_names)
-        self._means = {name: tf.keras.metrics.Mean(name=name) for name in names}
+        self._teacher = teacher if self._teacher_targets.weights else None
+        self.projection = self._teacher_targets.make_projection(student, teacher)
+        terms = (*self.term_names, *self._teacher_targets.weights)
+        self._means = {name: tf.keras.metrics.Mean(name=name) for name in ("loss", *terms, *self.measure_names)}
+        # User-made students may have no K.
+        self._balance = GradientBalance(terms if "hidden" in output_shapes(student) else ())
 
     def task_terms(self, targets: Tensors, outputs: Tensors) -> list[Term]:
         """Phi: the terms named in `term_names`."""
@@ -92,7 +67,7 @@ class Distiller(tf.keras.Model):
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
         """The means that Keras resets at the start of each epoch."""
-        return list(self._means.values())
+        return [*self._means.values(), *self._balance.metrics.values()]
 
     def call(self, images, training=None):
         """The student's outputs."""
@@ -103,13 +78,17 @@ class Distiller(tf.keras.Model):
         images, targets, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(data)
         teacher_outputs = self._teacher(images) if self._teacher else {}
         batch_size = global_batch_size(images)
-        with tf.GradientTape() as tape:
+        with tf.GradientTape(persistent=True) as tape:
             outputs = self.student(images, training=True)
             terms = self._terms(targets, teacher_outputs, outputs)
-            loss = self._replica_share(terms, sample_weight, batch_size)
+            losses = {term.name: term.weight * _replica_share(term, sample_weight, batch_size) for term in terms}
+            loss = self._total(losses)
         # A head that this task does not train has no gradient.
-        self.optimizer.apply_gradients([pair for pair in self._gradients(loss, tape) if pair[0] is not None])
-        return self._log(loss, terms, self.measures(targets, outputs), sample_weight, batch_size)
+        gradients = [pair for pair in self._gradients(loss, tape) if pair[0] is not None]
+        self._balance.update(self.optimizer.iterations, tape, losses, outputs.get("hidden"))
+        self.optimizer.apply_gradients(gradients)
+        logs = self._log(loss, terms, self.measures(targets, outputs), sample_weight, batch_size)
+        return logs | {metric.name: metric.result() for metric in self._balance.metrics.values()}
 
     def test_step(self, data):
         """Logs one batch in inference mode and changes no variable but the metrics."""
@@ -117,7 +96,7 @@ class Distiller(tf.keras.Model):
         batch_size = global_batch_size(images)
         outputs = self.student(images, training=False)
         terms = self._terms(targets, self._teacher(images) if self._teacher else {}, outputs)
-        loss = self._replica_share(terms, sample_weight, batch_size)
+        loss = self._total({term.name: term.weight * _replica_share(term, sample_weight, batch_size) for term in terms})
         return self._log(loss, terms, self.measures(targets, outputs), sample_weight, batch_size)
 
     def _gradients(self, loss: tf.Tensor, tape: tf.GradientTape) -> list[tuple[tf.Tensor | None, tf.Variable]]:
@@ -128,29 +107,13 @@ class Distiller(tf.keras.Model):
         return list(zip(tape.gradient(loss, variables), variables, strict=True))
 
     def _terms(self, targets: Tensors, teacher_outputs: Tensors, outputs: Tensors) -> list[Term]:
-        terms = self.task_terms(targets, outputs)
-        if self._alpha:
-            soft = soft_target_loss(
-                teacher_outputs["logits"],
-                outputs["logits"],
-                temperature=self._temperature,
-                scale_by_temperature_squared=self._scale_by_temperature_squared,
-            )
-            terms.append(Term("soft", self._alpha, soft))
-        if self._beta:
-            hidden = self.projection(outputs["hidden"]) if self.projection else outputs["hidden"]
-            terms.append(Term("hidden", self._beta, hidden_loss(teacher_outputs["hidden"], hidden)))
-        return terms
+        return self.task_terms(targets, outputs) + self._teacher_targets.terms(teacher_outputs, outputs, self.projection)
 
-    def _replica_share(self, terms: list[Term], sample_weight: tf.Tensor | None, batch_size: tf.Tensor) -> tf.Tensor:
-        """This replica's part of the loss: the parts of all replicas sum to the mean over the global batch."""
+    def _total(self, losses: Tensors) -> tf.Tensor:
+        """This replica's part of the whole loss: the parts of all replicas sum to the mean over the global batch."""
         loss = tf.add_n(self.student.losses) / replica_count() if self.student.losses else 0.0
-        for term in terms:
-            if term.value.shape.rank == 0:
-                share = term.value / replica_count()
-            else:
-                share = tf.reduce_sum(_weighted(term.value, sample_weight)) / batch_size
-            loss += term.weight * share
+        for share in losses.values():
+            loss += share
         return loss
 
     def _log(self, loss: tf.Tensor, terms: list[Term], measures: Tensors, sample_weight: tf.Tensor | None, batch_size: tf.Tensor):
@@ -162,38 +125,9 @@ class Distiller(tf.keras.Model):
         return {name: mean.result() for name, mean in self._means.items()}
 
 
-def check_weights(alpha: float, beta: float, temperature: float, *, has_teacher: bool) -> None:
-    """Raises `InputError` where the weights of the teacher's terms cannot be meant."""
-    for name, weight in (("alpha", alpha), ("beta", beta)):
-        if not weight >= 0:
-            raise InputError(f"--{name}={weight} must not be below 0")
-        if weight > 0 and not has_teacher:
-            raise InputError(f"--{name}={weight} needs a teacher: give --teacher, or --{name}=0")
-    if not temperature > 0:
-        raise InputError(f"--temperature={temperature} must be above 0")
-
-
-def _weighted(value: tf.Tensor, sample_weight: tf.Tensor | None) -> tf.Tensor:
-    return value if sample_weight is None else value * tf.cast(sample_weight, value.dtype)
-
-
-def _check_networks(student: tf.keras.Model, teacher: LiveTeacher | None, alpha: float, beta: float, task_outputs: tuple[str, ...]) -> None:
-    shared = ("logits",) * bool(alpha) + ("hidden",) * bool(beta)
-    require_outputs(student, task_outputs + shared, f"the student {student.name!r}")
-    if not shared:
-        return
-    teacher.require(*shared)
-    if alpha and output_width(student, "logits") != teacher.width("logits"):
-        raise InputError(
-            f"the student has {output_width(student, 'logits')} identities and the teacher {teacher.width('logits')}: "
-            "soft targets need the same identities; train both on the same --data, or use --alpha=0"
-        )
-
-
-def _make_projection(student: tf.keras.Model, teacher: LiveTeacher) -> tf.keras.layers.Dense | None:
-    student_width, teacher_width = output_width(student, "hidden"), teacher.width("hidden")
-    if student_width == teacher_width:
-        return None
-    projection = tf.keras.layers.Dense(teacher_width, dtype="float32", name="hidden_projection")
-    projection.build([None, student_width])
-    return projection
+def _replica_share(term: Term, sample_weight: tf.Tensor | None, batch_size: tf.Tensor) -> tf.Tensor:
+    """This replica's part of a term."""
+    if term.value.shape.rank == 0:
+        return term.value / replica_count()
+    weights = 1.0 if sample_weight is None else tf.cast(sample_weight, term.value.dtype)
+    return tf.reduce_sum(term.value * weights) / batch_size

@@ -2,11 +2,12 @@
 
 import tensorflow as tf
 
-from kd_tf.distillers.distiller import Distiller, Tensors, Term
+from kd_tf.distillers.distiller import Distiller
 from kd_tf.distillers.replicas import gather_global_batch
+from kd_tf.distillers.terms import Tensors, Term
 from kd_tf.errors import InputError
 from kd_tf.losses.classification import identity_loss
-from kd_tf.losses.triplets import squared_distances, triplet_loss_named
+from kd_tf.losses.triplets import active_share, squared_distances, triplet_loss_named
 
 
 class VerificationDistiller(Distiller):
@@ -26,7 +27,7 @@ class VerificationDistiller(Distiller):
     """
 
     required_outputs = ("embedding",)
-    measure_names = ("batch_rank1",)
+    measure_names = ("batch_rank1", "active_triplets")
 
     def __init__(self, student, teacher=None, *, margin: float = 0.4, mining: str = "semi_hard", identity_weight: float = 0.0, **options):
         if margin <= 0:
@@ -38,6 +39,7 @@ class VerificationDistiller(Distiller):
         self.term_names = ("triplet", "identity") if identity_weight else ("triplet",)
         super().__init__(student, teacher, **options)
         self._margin = margin
+        self._mining = mining
         self._triplet_loss = triplet_loss_named(mining)
         self._identity_weight = identity_weight
 
@@ -60,13 +62,18 @@ class VerificationDistiller(Distiller):
         return terms
 
     def measures(self, targets: Tensors, outputs: Tensors) -> Tensors:
-        """`batch_rank1`: percent of images whose nearest other image in the batch is of the same identity."""
+        """What is logged of the global batch, in percent.
+
+        `batch_rank1`: images whose nearest other image in the batch is of the same identity. `active_triplets`: mined triplets whose
+        loss is above 0.
+        """
         identities, embeddings = _global_batch(targets, outputs)
         distances = squared_distances(tf.cast(embeddings, tf.float32))
         others = tf.linalg.set_diag(distances, tf.fill(tf.shape(identities), distances.dtype.max))
         nearest = tf.argmin(others, axis=1, output_type=tf.int32)
         right = (tf.gather(identities, nearest) == identities) & (nearest != tf.range(tf.size(identities)))
-        return {"batch_rank1": 100.0 * tf.reduce_mean(tf.cast(right, tf.float32))}
+        active = active_share(self._mining, identities, embeddings, margin=self._margin)
+        return {"batch_rank1": 100.0 * tf.reduce_mean(tf.cast(right, tf.float32)), "active_triplets": active}
 
 
 def _refuse_sample_weights(data) -> None:

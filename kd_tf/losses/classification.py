@@ -36,3 +36,19 @@ def soft_target_loss(
     target = tf.nn.softmax(tf.stop_gradient(tf.cast(teacher_logits, tf.float32)) / temperature)
     loss = tf.nn.softmax_cross_entropy_with_logits(target, tf.cast(student_logits, tf.float32) / temperature)
     return loss * temperature**2 if scale_by_temperature_squared else loss
+
+
+def logits_loss(teacher_logits: tf.Tensor, student_logits: tf.Tensor) -> tf.Tensor:
+    """Regression of the logits: squared difference, averaged over the identities (arXiv 1709.02929, Table 1, "Logits").
+
+    Ba and Caruana 2014 take half the sum; the mean makes the weight mean the same for every number of identities.
+
+    Args:
+      teacher_logits: `[batch, identities]`; no gradient flows into them.
+      student_logits: `[batch, identities]`.
+
+    Returns:
+      float32 `[batch]`.
+    """
+    target = tf.stop_gradient(tf.cast(teacher_logits, tf.float32))
+    return tf.reduce_mean(tf.math.squared_difference(target, tf.cast(student_logits, tf.float32)), axis=-1)

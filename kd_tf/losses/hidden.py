@@ -2,18 +2,26 @@
 
 import tensorflow as tf
 
+HIDDEN_REDUCTIONS = ("mean", "sum")
 
-def hidden_loss(teacher_hidden: tf.Tensor, student_hidden: tf.Tensor) -> tf.Tensor:
-    """`Psi(K_S, K_T)`: squared difference, averaged over the width (arXiv 1709.02929, Eq 5, 7, 9).
 
-    The paper has the sum; the mean makes beta mean the same for every width.
+def hidden_loss(teacher_hidden: tf.Tensor, student_hidden: tf.Tensor, *, reduction: str = "mean", normalize: bool = False) -> tf.Tensor:
+    """`Psi(K_S, K_T)`: squared difference over the width (arXiv 1709.02929, Eq 5, 7, 9).
+
+    Of a layer with positions, as for FitNets' hints (Romero et al. 2015), the mean over them.
 
     Args:
-      teacher_hidden: `[batch, width]`; no gradient flows into it.
-      student_hidden: `[batch, width]`, already projected where the student's own width is another.
+      teacher_hidden: `[batch, ..., width]`; no gradient flows into it.
+      student_hidden: `[batch, ..., width]`, already projected where the student's own width is another.
+      reduction: over the width: `mean`, which makes beta mean the same for every width, or `sum`, the paper's.
+      normalize: compares directions: both are L2-normalised over the width first (with `sum`: 2 - 2 cosine, 0 to 4).
 
     Returns:
       float32 `[batch]`.
     """
-    target = tf.stop_gradient(tf.cast(teacher_hidden, tf.float32))
-    return tf.reduce_mean(tf.math.squared_difference(target, tf.cast(student_hidden, tf.float32)), axis=-1)
+    target, hidden = tf.stop_gradient(tf.cast(teacher_hidden, tf.float32)), tf.cast(student_hidden, tf.float32)
+    if normalize:
+        target, hidden = tf.math.l2_normalize(target, axis=-1), tf.math.l2_normalize(hidden, axis=-1)
+    reduce = tf.reduce_mean if reduction == "mean" else tf.reduce_sum
+    distances = reduce(tf.math.squared_difference(target, hidden), axis=-1)
+    return tf.reduce_mean(distances, axis=list(range(1, distances.shape.rank)))

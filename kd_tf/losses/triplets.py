@@ -42,13 +42,8 @@ def hard_triplet_loss(identities: tf.Tensor, embeddings: tf.Tensor, *, margin: f
       embeddings: `[batch, width]`.
       margin: lambda.
     """
-    distances = squared_distances(tf.cast(embeddings, tf.float32))
-    positive, negative = _pair_masks(identities)
-    farthest_positive = tf.reduce_max(tf.where(positive, distances, 0.0), axis=1)
-    nearest_negative = tf.reduce_min(tf.where(negative, distances, distances.dtype.max), axis=1)
-    losses = tf.nn.relu(farthest_positive - nearest_negative + margin)
-    anchors = tf.cast(tf.reduce_any(positive, axis=1) & tf.reduce_any(negative, axis=1), tf.float32)
-    return tf.math.divide_no_nan(tf.reduce_sum(losses * anchors), tf.reduce_sum(anchors))
+    losses, anchors = _hard_losses(*_compared(identities, embeddings), margin)
+    return tf.math.divide_no_nan(tf.reduce_sum(losses), tf.math.count_nonzero(anchors, dtype=tf.float32))
 
 
 def all_triplet_loss(identities: tf.Tensor, embeddings: tf.Tensor, *, margin: float) -> tf.Tensor:
@@ -59,12 +54,25 @@ def all_triplet_loss(identities: tf.Tensor, embeddings: tf.Tensor, *, margin: fl
       embeddings: `[batch, width]`.
       margin: lambda.
     """
-    distances = squared_distances(tf.cast(embeddings, tf.float32))
-    positive, negative = _pair_masks(identities)
-    losses = tf.nn.relu(distances[:, :, None] - distances[:, None, :] + margin)
-    losses = tf.where(positive[:, :, None] & negative[:, None, :], losses, 0.0)
+    losses, _ = _all_losses(*_compared(identities, embeddings), margin)
+    return tf.math.divide_no_nan(tf.reduce_sum(losses), tf.math.count_nonzero(losses > 0, dtype=tf.float32))
+
+
+def active_share(mining: str, identities: tf.Tensor, embeddings: tf.Tensor, *, margin: float) -> tf.Tensor:
+    """Percent of the mined triplets whose loss is above 0: the others teach nothing. 0 where there is none.
+
+    Args:
+      mining: a key of `TRIPLET_LOSSES`.
+      identities: int `[batch]`.
+      embeddings: `[batch, width]`.
+      margin: lambda.
+
+    Returns:
+      A float32 scalar.
+    """
+    losses, mined = _MINED[mining](*_compared(identities, embeddings), margin)
     active = tf.math.count_nonzero(losses > 0, dtype=tf.float32)
-    return tf.math.divide_no_nan(tf.reduce_sum(losses), active)
+    return 100.0 * tf.math.divide_no_nan(active, tf.math.count_nonzero(mined, dtype=tf.float32))
 
 
 TRIPLET_LOSSES: dict[str, TripletLoss] = {"semi_hard": semi_hard_triplet_loss, "hard": hard_triplet_loss, "all": all_triplet_loss}
@@ -86,6 +94,40 @@ def squared_distances(embeddings: tf.Tensor) -> tf.Tensor:
     squared_norms = tf.reduce_sum(tf.square(embeddings), axis=1)
     products = tf.matmul(embeddings, embeddings, transpose_b=True)
     return tf.nn.relu(squared_norms[:, None] - 2 * products + squared_norms[None, :])
+
+
+def _compared(identities: tf.Tensor, embeddings: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Squared distances, and which pairs are two images of one identity, and which are of two; `[batch, batch]` each."""
+    return squared_distances(tf.cast(embeddings, tf.float32)), *_pair_masks(identities)
+
+
+def _hard_losses(distances, positive, negative, margin):
+    """Losses `[batch]` of the anchors, 0 where `mined` `[batch]` is False."""
+    farthest_positive = tf.reduce_max(tf.where(positive, distances, 0.0), axis=1)
+    nearest_negative = tf.reduce_min(tf.where(negative, distances, distances.dtype.max), axis=1)
+    mined = tf.reduce_any(positive, axis=1) & tf.reduce_any(negative, axis=1)
+    return tf.where(mined, tf.nn.relu(farthest_positive - nearest_negative + margin), 0.0), mined
+
+
+def _all_losses(distances, positive, negative, margin):
+    """Losses `[batch, batch, batch]` of anchor, positive and negative, 0 where `mined` is False."""
+    losses = tf.nn.relu(distances[:, :, None] - distances[:, None, :] + margin)
+    mined = positive[:, :, None] & negative[:, None, :]
+    return tf.where(mined, losses, 0.0), mined
+
+
+def _semi_hard_losses(distances, positive, negative, margin):
+    """Losses `[batch, batch]` of anchor and positive, 0 where `mined` is False."""
+    # The negatives of each anchor in ascending order; searching finds the nearest one farther than each positive.
+    ascending = tf.sort(tf.where(negative, distances, distances.dtype.max), axis=1)
+    farther = tf.searchsorted(ascending, distances, side="right")
+    negatives = tf.math.count_nonzero(negative, axis=1, dtype=tf.int32)[:, None]
+    chosen = tf.gather(ascending, tf.clip_by_value(farther, 0, tf.maximum(negatives - 1, 0)), batch_dims=1)
+    mined = positive & (negatives > 0)
+    return tf.where(mined, tf.nn.relu(distances - chosen + margin), 0.0), mined
+
+
+_MINED = {"semi_hard": _semi_hard_losses, "hard": _hard_losses, "all": _all_losses}
 
 
 def _pair_masks(identities: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

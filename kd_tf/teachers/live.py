@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from kd_tf.networks.face_network import output_width, require_outputs
+from kd_tf.networks.face_network import output_shapes, output_width, require_outputs
 
 
 class LiveTeacher:
@@ -25,6 +25,10 @@ class LiveTeacher:
     def width(self, key: str) -> int:
         """The last dimension of `hidden` or `logits`."""
         return output_width(self._network, key)
+
+    def positions(self, key: str) -> tuple[int, ...]:
+        """The dimensions between the batch and the width; none of `logits` and a last hidden layer."""
+        return output_shapes(self._network)[key][1:-1]
 
     def __call__(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """Images `[batch, height, width, 3]`, 0 to 255, to float32 `hidden` and `logits`, as far as the network has them."""

@@ -7,6 +7,7 @@ import time
 
 import tensorflow as tf
 
+from kd_tf.distillers.balance import GRADIENT
 from kd_tf.errors import InputError
 
 LOG_STEPS = 10
@@ -34,6 +35,7 @@ class Progress(tf.keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Moves the bar."""
         self._step += 1
+        logs = {name: value for name, value in logs.items() if not name.endswith(GRADIENT)}
         if sys.stdout.isatty():
             self._show_bar(logs)
         elif time.perf_counter() - self._shown > SECONDS_BETWEEN_LINES:
@@ -54,7 +56,8 @@ class Progress(tf.keras.callbacks.Callback):
 class TermLogger(tf.keras.callbacks.Callback):
     """Writes the loss, each of its terms and the measures to TensorBoard, and stops a run whose loss is no number.
 
-    Training values (under `train/`) are means over the last `LOG_STEPS` steps; those under `test/` are of the whole test split.
+    Training values (under `train/`) are means over the last `LOG_STEPS` steps; those under `test/` are of the whole test split. Under
+    `gradient/` is the norm of each weighted term's gradient at the student's hidden layer, where it was measured.
 
     Args:
       directory: TensorBoard's.
@@ -70,10 +73,13 @@ class TermLogger(tf.keras.callbacks.Callback):
         """Every `LOG_STEPS` steps."""
         self._step += 1
         if not math.isfinite(logs["loss"]):
-            bad = ", ".join(f"{name} {value:g}" for name, value in logs.items() if not math.isfinite(value))
+            bad = ", ".join(f"{name} {value:g}" for name, value in logs.items() if not math.isfinite(value) and not name.endswith(GRADIENT))
             raise InputError(f"step {self._step}: the loss is no number any more ({bad}); a lower --learning_rate may help")
         if self._step % LOG_STEPS == 0:
-            self._write("train", logs | {"learning_rate": float(tf.convert_to_tensor(self.model.optimizer.learning_rate))})
+            gradients = {name.removesuffix(GRADIENT): value for name, value in logs.items() if name.endswith(GRADIENT)}
+            self._write("gradient", {name: value for name, value in gradients.items() if math.isfinite(value)})
+            values = {name: value for name, value in logs.items() if not name.endswith(GRADIENT)}
+            self._write("train", values | {"learning_rate": float(tf.convert_to_tensor(self.model.optimizer.learning_rate))})
             self.model.reset_metrics()
 
     def on_test_end(self, logs=None):

@@ -136,7 +136,7 @@ def test_a_teacher_without_weight_is_not_asked():
     student = make_network(1)
     images, targets = make_batch(0)
     logs = _fit(ClassificationDistiller(student, make_network(2, identities=9, without=("hidden",))), images, targets)
-    assert logs.keys() == {"loss", "identity", "top1"}
+    assert logs.keys() == {"loss", "identity", "top1", "identity_gradient"}
     assert logs["loss"] == logs["identity"]
 
 
@@ -232,7 +232,7 @@ def test_metrics_start_again_each_epoch():
     distiller = _compiled(ClassificationDistiller(make_network(1)))
     first, second = (distiller.evaluate(images, targets, verbose=0) for _ in range(2))
     assert first == second
-    assert [metric.name for metric in distiller.metrics] == ["loss", "identity", "top1"]
+    assert [metric.name for metric in distiller.metrics] == ["loss", "identity", "top1", "identity_gradient"]
 
 
 def test_a_task_must_be_defined():
@@ -242,7 +242,7 @@ def test_a_task_must_be_defined():
         Distiller(make_network(1)).measures({}, {})
 
 
-@pytest.mark.parametrize("weight", ["alpha", "beta"])
+@pytest.mark.parametrize("weight", ["alpha", "beta", "logits_weight"])
 def test_a_weight_needs_a_teacher(weight):
     with pytest.raises(InputError, match=rf"--{weight}=0.5 needs a teacher: give --teacher, or --{weight}=0") as caught:
         ClassificationDistiller(make_network(1), **{weight: 0.5})
@@ -253,6 +253,9 @@ def test_a_weight_needs_a_teacher(weight):
     ("options", "message"),
     [
         ({"alpha": -1.0}, "--alpha=-1.0 must not be below 0"),
+        ({"alpha": float("nan")}, "--alpha=nan must not be below 0"),
+        ({"logits_weight": -2.0}, "--logits_weight=-2.0 must not be below 0"),
+        ({"hidden_reduction": "max"}, "--hidden_reduction=max is unknown; known: mean, sum"),
         ({"beta": -0.5}, "--beta=-0.5 must not be below 0"),
         ({"temperature": 0.0}, "--temperature=0.0 must be above 0"),
         ({"temperature": -3.0}, "--temperature=-3.0 must be above 0"),
@@ -269,6 +272,7 @@ def test_bad_numbers(options, message):
         (ClassificationDistiller, "logits", {}),
         (AlignmentDistiller, "landmarks", {}),
         (AlignmentDistiller, "logits", {"alpha": 1.0}),
+        (AlignmentDistiller, "logits", {"logits_weight": 1.0}),
         (AlignmentDistiller, "hidden", {"beta": 1.0}),
         (VerificationDistiller, "embedding", {}),
         (VerificationDistiller, "logits", {"identity_weight": 1.0}),
@@ -279,16 +283,17 @@ def test_outputs_that_the_student_lacks(make, missing, options):
         make(make_network(1, without=(missing,)), make_network(2), **options)
 
 
-@pytest.mark.parametrize(("weight", "missing"), [("alpha", "logits"), ("beta", "hidden")])
+@pytest.mark.parametrize(("weight", "missing"), [("alpha", "logits"), ("logits_weight", "logits"), ("beta", "hidden")])
 def test_outputs_that_the_teacher_lacks(weight, missing):
     with pytest.raises(InputError, match=f"the teacher 'tiny_2' lacks the output '{missing}'"):
         ClassificationDistiller(make_network(1), make_network(2, without=(missing,)), **{weight: 1.0})
 
 
-def test_other_identities_than_the_teachers():
+@pytest.mark.parametrize("weight", ["alpha", "logits_weight"])
+def test_other_identities_than_the_teachers(weight):
     student, teacher = make_network(1, identities=5), make_network(2, identities=7)
-    with pytest.raises(InputError, match="the student has 5 identities and the teacher 7: .* or use --alpha=0"):
-        ClassificationDistiller(student, teacher, alpha=1.0)
+    with pytest.raises(InputError, match=f"the student has 5 identities and the teacher 7: .* or use --{weight}=0"):
+        ClassificationDistiller(student, teacher, **{weight: 1.0})
     assert ClassificationDistiller(student, teacher, beta=1.0).projection is None
 
 

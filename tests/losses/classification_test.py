@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kd_tf.losses.classification import identity_loss, soft_target_loss
+from kd_tf.losses.classification import identity_loss, logits_loss, soft_target_loss
 
 TWO_DTYPES = [tf.float16, tf.bfloat16]
 
@@ -108,3 +108,50 @@ def test_no_gradient_flows_into_the_teacher():
     # d loss / d student = (softmax(student / 3) - softmax(teacher / 3)) / 3.
     expected = (np.exp(_log_softmax(student.numpy() / 3)) - np.exp(_log_softmax(teacher.numpy() / 3))) / 3
     np.testing.assert_allclose(into_student, expected, atol=1e-6)
+
+
+def test_logits_loss_by_hand():
+    # (1 + 4 + 0 + 1) / 4 = 1.5; (0 + 0 + 0 + 9) / 4 = 2.25: a mean over the identities, and no half.
+    teacher = [[1.0, 2.0, 3.0, 0.0], [0.0, 5.0, 0.0, 1.0]]
+    student = [[0.0, 0.0, 3.0, 1.0], [0.0, 5.0, 0.0, -2.0]]
+    np.testing.assert_array_equal(logits_loss(teacher, student), [1.5, 2.25])
+
+
+def test_logits_loss_equals_numpy():
+    teacher, student = _random_logits(7)
+    expected = np.mean((teacher.astype(np.float64) - student) ** 2, axis=-1)
+    np.testing.assert_allclose(logits_loss(teacher, student), expected, rtol=1e-6)
+
+
+def test_logits_loss_of_identical_logits_is_zero_and_that_of_shifted_ones_is_not():
+    logits, _ = _random_logits(8)
+    np.testing.assert_array_equal(logits_loss(logits, logits), np.zeros(7))
+    # Shifted logits are the same prediction: softmax does not see it, the regression does.
+    np.testing.assert_allclose(logits_loss(logits, logits + 2), np.full(7, 4.0), rtol=1e-5)
+
+
+def test_logits_loss_of_extreme_logits():
+    student = tf.Variable([[-1e4, 1e4], [1e4, -1e4]])
+    with tf.GradientTape() as tape:
+        loss = logits_loss(tf.constant([[1e4, -1e4], [1e4, -1e4]]), student)
+    # (2e4^2 + 2e4^2) / 2; the gradient is 2 * (student - teacher) / 2.
+    np.testing.assert_array_equal(loss, [4e8, 0.0])
+    np.testing.assert_array_equal(tape.gradient(loss, student), [[-2e4, 2e4], [0.0, 0.0]])
+
+
+@pytest.mark.parametrize("dtype", TWO_DTYPES)
+def test_logits_loss_computes_in_float32(dtype):
+    # 600^2 = 360,000 is beyond float16.
+    teacher, student = tf.constant([[600.0, 1.0]], dtype), tf.constant([[0.0, 1.0]], dtype)
+    loss = logits_loss(teacher, student)
+    assert loss.dtype == tf.float32
+    np.testing.assert_array_equal(loss, [float(tf.cast(teacher[0, 0], tf.float32)) ** 2 / 2])
+
+
+def test_no_gradient_of_the_logits_loss_flows_into_the_teacher():
+    teacher, student = (tf.Variable(logits) for logits in _random_logits(9))
+    with tf.GradientTape() as tape:
+        loss = logits_loss(teacher, student)
+    into_teacher, into_student = tape.gradient(loss, [teacher, student])
+    assert into_teacher is None
+    np.testing.assert_allclose(into_student, 2 * (student.numpy() - teacher.numpy()) / 5, atol=1e-6)

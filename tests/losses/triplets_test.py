@@ -3,8 +3,16 @@ import pytest
 import tensorflow as tf
 import tensorflow_addons
 
+from kd_tf import addons
 from kd_tf.errors import InputError
-from kd_tf.losses.triplets import TRIPLET_LOSSES, squared_distances, triplet_loss_named
+from kd_tf.losses.triplets import (
+    TRIPLET_LOSSES,
+    _compared,
+    _semi_hard_losses,
+    active_share,
+    squared_distances,
+    triplet_loss_named,
+)
 
 MARGIN = 0.4
 MININGS = ["semi_hard", "hard", "all"]
@@ -182,3 +190,89 @@ def test_hard_equals_tensorflow_addons_where_every_image_has_a_positive(people, 
     assert float(ours) > 0.1
     assert float(ours) == pytest.approx(float(theirs), abs=1e-5)
     np.testing.assert_allclose(tape.gradient(ours, embeddings), tape.gradient(theirs, embeddings), atol=1e-5)
+
+
+def _active_reference(mining, identities, embeddings, margin=MARGIN):
+    """Percent of the mined triplets above 0, by plain loops; 0 where there is none."""
+    points = np.asarray(embeddings, np.float64)
+    distance = [[float(np.sum((a - b) ** 2)) for b in points] for a in points]
+    images = range(len(points))
+    losses = []
+    for a in images:
+        positives = [distance[a][p] for p in images if p != a and identities[p] == identities[a]]
+        negatives = [distance[a][n] for n in images if identities[n] != identities[a]]
+        for number, p in enumerate(positives if negatives else []):
+            if mining == "all":
+                losses += [p - n + margin for n in negatives]
+            elif mining == "semi_hard":
+                losses.append(p - min((n for n in negatives if n > p), default=max(negatives)) + margin)
+            elif number == 0:
+                losses.append(max(positives) - min(negatives) + margin)
+    return 100 * sum(loss > 0 for loss in losses) / len(losses) if losses else 0.0
+
+
+def _active(mining, identities, embeddings, margin=MARGIN):
+    return float(active_share(mining, tf.constant(identities), tf.convert_to_tensor(embeddings), margin=margin))
+
+
+@pytest.mark.parametrize(("mining", "share"), [("semi_hard", 50.0), ("hard", 75.0), ("all", 50.0)])
+def test_active_share_by_hand(mining, share):
+    # The triplets above: semi-hard 0.0875, 0, 1.4, 0; hard 0.0875, 0.5875, 1.9, 0; all: four of eight.
+    assert _active(mining, LINE_IDENTITIES, LINE) == share
+
+
+def _gathered_batch(seed, ties):
+    """Twelve images, each near its identity's place; identities 3 and 4 have one. With `ties` all distances are whole numbers."""
+    random = np.random.RandomState(seed)
+    identities = random.permutation([0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 4])
+    offsets = random.randint(0, 2, size=[12, 2]) if ties else random.uniform(0, 2, size=[12, 2])
+    return identities, (2 * np.stack([identities % 3, identities // 3], axis=1) + offsets).astype(np.float32)
+
+
+@pytest.mark.parametrize("mining", MININGS)
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("ties", "margin"), [(False, 1.0), (True, 1.5), (True, 2.0)])
+def test_active_share_equals_loops(mining, seed, ties, margin):
+    """With ties and a margin of 2 many losses are exactly 0, and those are not active."""
+    identities, embeddings = _gathered_batch(seed, ties)
+    expected = _active_reference(mining, identities, embeddings, margin)
+    assert 0 < expected < 100
+    assert _active(mining, identities, embeddings, margin) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("mining", MININGS)
+@pytest.mark.parametrize(
+    "identities", [[3, 3, 3, 3], [0, 1, 2, 3], [5]], ids=["one_identity", "identities_with_one_image", "a_single_image"]
+)
+def test_active_share_is_zero_without_triplets(mining, identities):
+    embeddings = np.random.RandomState(0).normal(size=[len(identities), 3]).astype(np.float32)
+    assert _active_reference(mining, identities, embeddings) == 0
+    assert _active(mining, identities, embeddings) == 0
+
+
+@pytest.mark.parametrize("mining", MININGS)
+def test_active_share_of_equal_embeddings_is_whole_and_of_separated_identities_zero(mining):
+    assert _active(mining, [0, 0, 1, 1], np.ones([4, 3], np.float32)) == 100
+    assert _active(mining, [0, 0, 1, 1], np.array([[1, 0], [1, 0], [-1, 0], [-1, 0]], np.float32)) == 0
+
+
+@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
+def test_active_share_computes_in_float32(dtype):
+    identities, embeddings = _random_batch(6)
+    embeddings = tf.cast(embeddings, dtype)
+    share = active_share("all", tf.constant(identities), embeddings, margin=MARGIN)
+    assert share.dtype == tf.float32 and 0 < float(share) < 100
+    assert float(share) == _active("all", identities, tf.cast(embeddings, tf.float32))
+
+
+@pytest.mark.parametrize(("ties", "margin"), [(False, 1.0), (True, 1.5), (True, 2.0)])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_semi_hard_triplets_are_those_of_tensorflow_addons(seed, ties, margin):
+    """What is counted as active is mined as the loss mines it."""
+    identities, embeddings = (tf.constant(values) for values in _gathered_batch(seed, ties))
+    losses, mined = _semi_hard_losses(*_compared(identities, embeddings), margin)
+    # 4 * 3 + 3 * 2 + 3 * 2 ordered pairs.
+    assert int(tf.math.count_nonzero(mined)) == 24 and not losses.numpy()[~mined.numpy()].any()
+    expected = float(addons.semi_hard_triplet_loss(identities, embeddings, margin))
+    assert expected > 0.01
+    assert float(tf.reduce_sum(losses)) / 24 == pytest.approx(expected, rel=1e-5)

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from kd_tf.errors import InputError
+from kd_tf.networks.stages import stage_network
 from kd_tf.teachers.live import LiveTeacher
 from kd_tf.training.strategy import precision_policy
 from tests.networks_for_tests import assert_same_bits, make_batch, make_network, snapshot
@@ -63,6 +64,12 @@ def test_a_model_that_holds_one_does_not_track_it():
 def test_width():
     teacher = LiveTeacher(make_network(1, width=9, identities=4))
     assert (teacher.width("hidden"), teacher.width("logits")) == (9, 4)
+
+
+def test_positions():
+    teacher = LiveTeacher(stage_network(make_network(1), "conv"))
+    assert (teacher.positions("hidden"), teacher.width("hidden")) == ((6, 6), 4)
+    assert LiveTeacher(make_network(1)).positions("hidden") == LiveTeacher(make_network(1)).positions("logits") == ()
 
 
 def test_missing_outputs():

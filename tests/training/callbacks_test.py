@@ -1,0 +1,92 @@
+import glob
+import logging
+import math
+import types
+
+import pytest
+import tensorflow as tf
+from tensorflow.python.summary.summary_iterator import summary_iterator
+
+from kd_tf.errors import InputError
+from kd_tf.training.callbacks import LOG_STEPS, Progress, TermLogger
+
+NAN = float("nan")
+
+
+class _Model:
+    """What `TermLogger` needs of one."""
+
+    def __init__(self):
+        self.optimizer = types.SimpleNamespace(learning_rate=tf.Variable(0.25))
+        self.resets = 0
+
+    def reset_metrics(self):
+        self.resets += 1
+
+
+@pytest.fixture(name="logger")
+def make_logger(tmp_path):
+    logger = TermLogger(str(tmp_path), first_step=5)
+    logger.set_model(_Model())
+    return logger
+
+
+def _written(folder) -> dict[str, dict[int, float]]:
+    """Value by step by tag."""
+    found = {}
+    for file in glob.glob(f"{folder}/*"):
+        for event in summary_iterator(file):
+            for value in event.summary.value:
+                found.setdefault(value.tag, {})[event.step] = float(tf.make_ndarray(value.tensor))
+    return found
+
+
+def _train(logger, steps, **logs):
+    for _ in range(steps):
+        logger.on_train_batch_end(0, {"loss": 2.0, "identity": 1.5, "soft": 0.5} | logs)
+
+
+def test_gradients_have_tags_of_their_own_and_none_that_is_no_number(logger, tmp_path):
+    _train(logger, LOG_STEPS, identity_gradient=0.75, soft_gradient=NAN)
+    _train(logger, LOG_STEPS, identity_gradient=NAN, soft_gradient=0.125)
+    logger.on_test_end({"loss": 3.0, "top1": 40.0})
+    # Beginning with step 6 and ending with 25, those that ten divides.
+    assert _written(tmp_path) == {
+        "gradient/identity": {10: 0.75},
+        "gradient/soft": {20: 0.125},
+        "train/loss": {10: 2.0, 20: 2.0},
+        "train/identity": {10: 1.5, 20: 1.5},
+        "train/soft": {10: 0.5, 20: 0.5},
+        "train/learning_rate": {10: 0.25, 20: 0.25},
+        "test/loss": {25: 3.0},
+        "test/top1": {25: 40.0},
+    }
+
+
+def test_metrics_start_again_after_each_entry(logger):
+    _train(logger, 4)
+    assert logger.model.resets == 0
+    _train(logger, LOG_STEPS + 1)
+    assert logger.model.resets == 2
+
+
+@pytest.mark.parametrize("loss", [NAN, math.inf])
+def test_a_loss_that_is_no_number_names_the_terms_and_no_gradient(logger, loss):
+    with pytest.raises(InputError) as error:
+        _train(logger, 1, loss=loss, soft=NAN, soft_gradient=NAN)
+    message = f"step 6: the loss is no number any more (loss {loss:g}, soft nan); a lower --learning_rate may help"
+    assert str(error.value) == message
+
+
+def test_a_gradient_that_was_not_measured_stops_nothing(logger):
+    _train(logger, 1, soft_gradient=NAN)
+    assert logger._step == 6
+
+
+def test_progress_shows_no_gradients(monkeypatch, caplog):
+    monkeypatch.setattr("kd_tf.training.callbacks.SECONDS_BETWEEN_LINES", -1)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: False, raising=False)
+    with caplog.at_level(logging.INFO, logger="kd_tf"):
+        Progress("alignment", steps=8, first_step=3).on_train_batch_end(0, {"loss": 0.5, "soft": 0.25, "soft_gradient": NAN})
+    (line,) = caplog.messages
+    assert line.startswith("alignment step 4 of 8, ") and line.endswith(" s left: loss 0.5, soft 0.25")
