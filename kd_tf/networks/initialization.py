@@ -7,6 +7,9 @@ import tensorflow as tf
 
 from kd_tf.errors import InputError
 
+NOT_IN_SOURCE = "not in the source"
+PATHS_SHOWN = 4
+
 
 class CopyReport(NamedTuple):
     """What `copy_weights` did: paths such as `trunk/stage2_block1_reduce_conv/kernel`.
@@ -23,9 +26,10 @@ class CopyReport(NamedTuple):
 
     def summary(self) -> str:
         """A line for a log."""
-        reasons = "".join(f"; {path}: {reason}" for path, reason in self.skipped.items())
-        unused = f"; not used of the source: {', '.join(self.unused)}" if self.unused else ""
-        return f"copied {len(self.copied)} of {len(self.copied) + len(self.skipped)} weights{reasons}{unused}"
+        missing = [path for path, reason in self.skipped.items() if reason == NOT_IN_SOURCE]
+        reasons = [f"{path}: {reason}" for path, reason in self.skipped.items() if reason != NOT_IN_SOURCE]
+        reasons += [f"new: {_some(missing)}"] * bool(missing) + [f"dropped: {_some(self.unused)}"] * bool(self.unused)
+        return "; ".join([f"copied {len(self.copied)} of {len(self.copied) + len(self.skipped)} weights", *reasons])
 
 
 def weights_by_path(network: tf.keras.Model) -> dict[str, tf.Variable]:
@@ -39,6 +43,11 @@ def weights_by_path(network: tf.keras.Model) -> dict[str, tf.Variable]:
                 name = weight.name.split(":")[0].removeprefix(f"{layer.name}/")
                 found[_unused(f"{layer.name}/{name}", found)] = weight
     return found
+
+
+def _some(paths: list[str]) -> str:
+    rest = f" and {len(paths) - PATHS_SHOWN} more" if len(paths) > PATHS_SHOWN else ""
+    return ", ".join(paths[:PATHS_SHOWN]) + rest
 
 
 def _unused(path: str, found: dict) -> str:
@@ -56,7 +65,7 @@ def copy_weights(source: tf.keras.Model, target: tf.keras.Model) -> CopyReport:
     skipped = {}
     for path, weight in wanted.items():
         if path not in given:
-            skipped[path] = "not in the source"
+            skipped[path] = NOT_IN_SOURCE
         elif given[path].shape != weight.shape:
             skipped[path] = f"shape {tuple(given[path].shape)} in the source, {tuple(weight.shape)} here"
     copied = [path for path in wanted if path not in skipped]

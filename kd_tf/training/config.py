@@ -4,12 +4,14 @@ import dataclasses
 from collections.abc import Iterator
 
 from kd_tf.data.sources import SourceConfig
+from kd_tf.data.split import SplitConfig
 from kd_tf.data.views import ViewConfig
-from kd_tf.distillers.distiller import check_weights
+from kd_tf.distillers.terms import TeacherTargets
 from kd_tf.errors import InputError
 from kd_tf.networks.face_network import NetworkConfig
 
-TASKS = ("classification", "alignment", "verification")
+TASKS = ("classification", "alignment", "verification", "hint")
+HINT_STAGE = "stage3"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,17 +61,14 @@ class TrainingConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class DistillationConfig:
-    """The terms of the loss beyond the task's own; see `kd_tf.distillers`."""
+class DistillationConfig(TeacherTargets):
+    """The teacher, a run or a model, and what the student is to match of it; without a teacher, nothing."""
 
     teacher: str | None = None
-    alpha: float = 0.0
-    beta: float = 0.0
-    temperature: float = 3.0
-    scale_by_temperature_squared: bool = False
 
     def __post_init__(self):
-        check_weights(self.alpha, self.beta, self.temperature, has_teacher=self.teacher is not None)
+        super().__post_init__()
+        self.check_teacher(self.teacher is not None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +89,9 @@ class RunConfig:
       model_dir: the run directory, which must not hold another run.
       view: its seed becomes that of `training`.
       init: a run or model to start from; None: from scratch.
-      split_seed: chooses the 20% of the images that are for testing.
+      init_rule: what `init` must be: `scratch` or a name of `kd_tf.training.init_rules`; None: whatever fits.
+      hint_stage: the stage whose output is learned (`hint`), `stage3` unless it is given.
+      split: which records are for training and which are scored.
       image_cache: a folder for decoded and resized images; None: the data set is read in place.
     """
 
@@ -103,14 +104,32 @@ class RunConfig:
     distillation: DistillationConfig = DistillationConfig()
     verification: VerificationConfig = VerificationConfig()
     init: str | None = None
-    split_seed: int = 0
+    init_rule: str | None = None
+    hint_stage: str | None = None
+    split: SplitConfig = SplitConfig()
     image_cache: str | None = None
 
     def __post_init__(self):
         if self.task not in TASKS:
             raise InputError(f"--task={self.task} is unknown; known: {', '.join(TASKS)}")
+        self._check_hint()
         # One seed for all of a run.
         object.__setattr__(self, "view", dataclasses.replace(self.view, seed=self.training.seed))
+
+    def _check_hint(self) -> None:
+        if self.task != "hint":
+            if self.hint_stage:
+                raise InputError(f"--hint_stage={self.hint_stage} has no effect on --task={self.task}")
+            return
+        if set(self.distillation.weights) != {"hidden"}:
+            terms = ", ".join(self.distillation.weights) or "nothing"
+            raise InputError(f"--task=hint learns the teacher's stage alone: give --teacher and --targets=hidden; the loss has {terms}")
+        object.__setattr__(self, "hint_stage", self.hint_stage or HINT_STAGE)
+
+    @property
+    def reads_labels(self) -> bool:
+        """Whether the task's loss has the cross-entropy with the true identity."""
+        return self.task == "classification" or (self.task == "verification" and self.verification.identity_weight > 0)
 
     @property
     def program(self) -> str:
@@ -119,7 +138,7 @@ class RunConfig:
 
     def flagfile(self) -> str:
         """The text of a flagfile that runs this again."""
-        lines = [f"# {self.program} --flagfile=flags.txt"]
+        lines = [f"# a flagfile of {self.program}"]
         for name, value in dict(_flag_values(self)).items():
             if name not in _DISTILLATION_FLAGS or self.distillation.teacher:
                 lines.append(f"--{name}={str(value).lower() if isinstance(value, bool) else value}")

@@ -22,6 +22,7 @@ from kd_tf.training.strategy import get_strategy, precision_policy
 from kd_tf.training.student import make_distiller
 
 _LOGGER = logging.getLogger(__name__)
+METRICS = ("top1", "nrmse", "failure_rate", "rank1")
 
 
 def run(config: RunConfig) -> dict:
@@ -47,7 +48,10 @@ def run(config: RunConfig) -> dict:
         _log_start(config, data, plan, report)
         metrics = {"task": config.task} | _train_and_score(config, distiller, data, plan, directory)
         save_network(distiller.student, directory.student)
-        export_saved_model(distiller.student, config.view, directory.saved_model, overwrite=True)
+        if distiller.projection:
+            _LOGGER.info("dropped: the projection of the hidden layer to the teacher's %d channels", distiller.projection.units)
+        if config.task != "hint":
+            export_saved_model(distiller.student, config.view, directory.saved_model, overwrite=True)
         _LOGGER.info("%s", ", ".join(f"{key} {value}" for key, value in metrics.items()))
         directory.finish(metrics)
     return metrics
@@ -59,7 +63,7 @@ def open_run_data(config: RunConfig) -> FaceData:
     Raises:
       InputError: see `open_data` and `Split.with_landmarks`.
     """
-    data = open_data(config.source, config.view, split_seed=config.split_seed)
+    data = open_data(config.source, config.view, config.split)
     return data.with_landmarks() if config.task == "alignment" else data
 
 
@@ -67,25 +71,34 @@ def _train_and_score(config: RunConfig, distiller: Distiller, data: FaceData, pl
     def batches(first: int, last: int) -> tf.data.Dataset:
         return training_batches(data.train, plan.order, data.view, batch_size=plan.batch_size, first_step=first, steps=last)
 
+    test_batches = evaluation_batches(data.test, data.view, batch_size=plan.test_batch_size, order=plan.test_order)
     measured = train(
         distiller,
         batches,
-        evaluation_batches(data.test, data.view, batch_size=plan.test_batch_size, order=plan.test_order),
+        test_batches if plan.tests else None,
         steps=plan.steps,
         batch_size=plan.batch_size,
         evaluations=config.training.evaluations,
         directory=directory,
         name=config.task,
     )
-    scores = score_network(distiller.student, data.test, data.view, plan.protocols)
     parameters = sum(variable.shape.num_elements() for variable in distiller.student.trainable_variables)
+    scores = _scores(config, distiller, data, plan, test_batches)
     return scores | {"parameters": parameters} | measured | {"seed": config.training.seed}
+
+
+def _scores(config: RunConfig, distiller: Distiller, data: FaceData, plan: BatchPlan, test_batches: tf.data.Dataset) -> dict[str, float]:
+    """Those of the task; a phase that learns a hint has no other than its loss."""
+    if config.task == "hint":
+        return {"hidden": round(distiller.evaluate(test_batches, verbose=0, return_dict=True)["hidden"], 6)}
+    scores = score_network(distiller.student, data.test, data.view, plan.protocols)
+    return {name: scores[name] for name in METRICS if name in scores}
 
 
 def _log_start(config: RunConfig, data: FaceData, plan: BatchPlan, report: str) -> None:
     _LOGGER.info(
         "%s on %s: %d training and %d test images of %d identities; %d steps of %d images",
-        config.task, data.train.source.name, len(data.train), len(data.test), len(data.train.source.identity_names),
+        config.task, data.train.source.name, len(data.train), len(data.test), data.train.classes,
         plan.steps, plan.batch_size,
     )  # fmt: skip
     _LOGGER.info("student %s_%d %s", config.network.network, config.network.width_divisor, report)

@@ -85,6 +85,18 @@ def test_no_weight_fits():
 
 
 def test_summary():
-    report = CopyReport(["a/kernel"], {"b/kernel": "not in the source"}, ["c/kernel", "d/kernel"])
-    assert report.summary() == "copied 1 of 2 weights; b/kernel: not in the source; not used of the source: c/kernel, d/kernel"
+    report = CopyReport(
+        ["a/kernel"], {"b/kernel": "not in the source", "e/bias": "shape (3,) in the source, (5,) here"}, ["c/kernel", "d/kernel"]
+    )
+    assert (
+        report.summary() == "copied 1 of 3 weights; e/bias: shape (3,) in the source, (5,) here; new: b/kernel; dropped: c/kernel, d/kernel"
+    )
     assert CopyReport(["a/kernel"], {}, []).summary() == "copied 1 of 1 weights"
+
+
+def test_a_summary_names_four_and_counts_the_rest():
+    missing = {f"new{number}/kernel": "not in the source" for number in range(5)}
+    report = CopyReport(["a/kernel"], missing, [f"old{number}/kernel" for number in range(10)])
+    new, dropped = report.summary().split("; ")[1:]
+    assert new == "new: new0/kernel, new1/kernel, new2/kernel, new3/kernel and 1 more"
+    assert dropped == "dropped: old0/kernel, old1/kernel, old2/kernel, old3/kernel and 6 more"

@@ -10,13 +10,16 @@ import tensorflow as tf
 from tensorflow.python.summary.summary_iterator import summary_iterator
 
 from kd_tf.data.sources import SourceConfig
+from kd_tf.data.split import SplitConfig
 from kd_tf.errors import InputError
-from kd_tf.networks.face_network import NetworkConfig
+from kd_tf.networks.face_network import NetworkConfig, output_shapes
 from kd_tf.networks.stored import load_network
 from kd_tf.training.callbacks import TermLogger
 from kd_tf.training.config import DistillationConfig, TrainingConfig, VerificationConfig
 from kd_tf.training.run import run
 from tests.runs import SOURCE, small_run
+
+NARROW = NetworkConfig("resnet26", 16)
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +27,15 @@ def teacher(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "teacher"
     metrics = run(small_run(path))
     return str(path), metrics
+
+
+# What `metrics.json` has beside the scores.
+MEASURED = {"task", "parameters", "steps", "seconds", "images_per_second", "seed"}
+
+
+def log_of(path) -> str:
+    with open(os.path.join(path, "log.txt"), encoding="utf-8") as file:
+        return file.read()
 
 
 def scalars(directory: str) -> dict[str, list[int]]:
@@ -45,7 +57,7 @@ def test_a_run_directory_is_complete_and_its_metrics_are_what_was_returned(teach
     assert metrics["steps"] == 4
     network = load_network(path, "model", image_size=16)
     assert metrics["parameters"] == sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
-    assert "4 steps of 8 images" in open(os.path.join(path, "log.txt"), encoding="utf-8").read()
+    assert "4 steps of 8 images" in log_of(path)
 
 
 def test_the_same_flags_give_the_same_weights(teacher, tmp_path):
@@ -81,12 +93,12 @@ def test_an_interrupted_run_continues_with_the_same_data(teacher, tmp_path, monk
 @pytest.mark.parametrize(
     ("task", "options", "terms", "scores"),
     [
-        ("classification", {"alpha": 1.0, "beta": 0.5}, {"identity", "soft", "hidden"}, {"top1", "rank1"}),
+        ("classification", {"logits_weight": 0.5, "beta": 0.5}, {"identity", "logits", "hidden"}, {"top1", "rank1"}),
         ("alignment", {"alpha": 0.5, "beta": 0.1}, {"landmarks", "soft", "hidden"}, {"nrmse", "failure_rate"}),
         ("verification", {"alpha": 1.0}, {"triplet", "identity", "soft"}, {"rank1"}),
     ],
 )
-def test_each_task_is_distilled_and_logs_every_term(teacher, tmp_path, monkeypatch, task, options, terms, scores):
+def test_each_task_is_distilled_and_logs_every_term_and_its_gradient(teacher, tmp_path, monkeypatch, task, options, terms, scores):
     monkeypatch.setattr("kd_tf.training.callbacks.LOG_STEPS", 2)
     path, _ = teacher
     config = small_run(
@@ -98,22 +110,27 @@ def test_each_task_is_distilled_and_logs_every_term(teacher, tmp_path, monkeypat
         image_cache=str(tmp_path / "images"),
     )
     metrics = run(config)
-    assert scores <= set(metrics)
+    assert set(metrics) == scores | MEASURED
     steps = scalars(os.path.join(config.model_dir, "tensorboard"))
     for term in terms | {"loss"}:
         assert steps[f"train/{term}"] == [2, 4]
         assert steps[f"test/{term}"] == [2, 4]
-    assert "copied 149 of" in open(os.path.join(config.model_dir, "log.txt"), encoding="utf-8").read()
+    # The first of every ten steps is measured, and steps without a measurement have no entry.
+    assert {tag: when for tag, when in steps.items() if "gradient" in tag} == {f"gradient/{term}": [2] for term in terms}
+    assert "copied 149 of" in log_of(config.model_dir)
 
 
 def test_a_flagfile_names_every_value_and_leaves_out_what_the_program_lacks(tmp_path):
     flags = small_run("runs/x").flagfile().splitlines()
-    assert flags[0] == "# kd-train --flagfile=flags.txt"
+    assert flags[0] == "# a flagfile of kd-train"
     assert {"--task=classification", "--steps=4", "--image_size=16", "--jitter=true", "--width_divisor=8"} <= set(flags)
-    assert not any(line.startswith(("--alpha", "--teacher", "--init")) for line in flags)
+    assert {"--split=random", "--split_seed=0", "--validation=false"} <= set(flags)
+    assert not any(line.startswith(("--alpha", "--teacher", "--init", "--hint_stage", "--logits_weight")) for line in flags)
     distill = small_run("runs/x", distillation=DistillationConfig(teacher="/t", alpha=0.5)).flagfile().splitlines()
-    assert distill[0] == "# kd-distill --flagfile=flags.txt"
-    assert {"--teacher=/t", "--alpha=0.5", "--temperature=3.0"} <= set(distill)
+    assert distill[0] == "# a flagfile of kd-distill"
+    assert {"--teacher=/t", "--alpha=0.5", "--temperature=3.0", "--logits_weight=0.0", "--hidden_reduction=mean"} <= set(distill)
+    disjoint = small_run("runs/x", split=SplitConfig("identity_disjoint", 3, True)).flagfile().splitlines()
+    assert {"--split=identity_disjoint", "--split_seed=3", "--validation=true"} <= set(disjoint)
 
 
 def test_a_flagfile_names_the_seed_once():
@@ -150,6 +167,8 @@ def test_a_folder_with_other_things_is_not_written_to(tmp_path):
         ({"source": SourceConfig("celebrities")}, "--data=celebrities is unknown"),
         ({"source": SourceConfig("lfw:/nowhere")}, "/nowhere is not a folder"),
         ({"init": "/nowhere"}, "--init=/nowhere does not exist"),
+        ({"init_rule": "fitnet"}, "--init_rule=fitnet starts from a run of --task=hint: name it with --init"),
+        ({"split": SplitConfig("official")}, "comes with no official split; use --split=random or identity_disjoint"),
         ({"distillation": ("/nowhere", 1.0)}, "--teacher=/nowhere does not exist"),
         ({"training": {"precision": "float8"}}, "--precision=float8 is unknown"),
         ({"training": {"optimizer": "magic"}}, "--optimizer=magic is unknown"),
@@ -219,6 +238,48 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     with pytest.raises(InputError, match="the loss is no number any more"):
         run(small_run(tmp_path / "run", training={"learning_rate": 1e30, "learning_rate_schedule": "constant"}))
     assert not os.path.exists(tmp_path / "run" / "metrics.json")
+
+
+@pytest.fixture(scope="module")
+def hint(teacher, tmp_path_factory):
+    """A narrower student that has learned the third stage of the teacher."""
+    path = tmp_path_factory.mktemp("runs") / "hint"
+    config = small_run(path, task="hint", network=NARROW, distillation=DistillationConfig(teacher=teacher[0], beta=1.0))
+    return str(path), run(config)
+
+
+def test_a_hint_is_a_shallow_network_and_its_loss(hint):
+    path, metrics = hint
+    assert set(metrics) == {"hidden"} | MEASURED and metrics["hidden"] > 0
+    assert set(os.listdir(path)) == {"flags.txt", "log.txt", "checkpoints", "tensorboard", "student.keras", "metrics.json"}
+    network = load_network(path, "model", image_size=16)
+    assert output_shapes(network) == {"hidden": (None, 4, 4, 32)}
+    assert metrics["parameters"] == sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
+    assert "--hint_stage=stage3" in open(os.path.join(path, "flags.txt"), encoding="utf-8").read().splitlines()
+    assert "dropped: the projection of the hidden layer to the teacher's 64 channels" in log_of(path)
+    assert set(scalars(os.path.join(path, "tensorboard"))) == {"test/loss", "test/hidden"}
+
+
+def test_fitnet_starts_from_a_hint_and_says_what_is_new(hint, tmp_path):
+    path, _ = hint
+    metrics = run(small_run(tmp_path / "run", init=path, init_rule="fitnet", network=NARROW, training={"steps": 1, "evaluations": 1}))
+    assert set(metrics) == {"top1", "rank1"} | MEASURED
+    norm = "trunk/stage4_block1_reduce_norm"
+    new = f"trunk/stage4_block1_reduce_conv/kernel, {norm}/gamma, {norm}/beta, {norm}/moving_mean"
+    # 2 + 5 weights before the second stage, 35 of each of the four stages, 2 of the head.
+    assert f"student resnet26_16 from {path}: copied 77 of 149 weights; new: {new} and 68 more\n" in log_of(tmp_path / "run")
+
+
+def test_people_kept_apart_are_scored_by_retrieval_alone(tmp_path):
+    source = dataclasses.replace(SOURCE, identities=10)
+    metrics = run(
+        small_run(tmp_path / "run", source=source, split=SplitConfig("identity_disjoint"), training={"steps": 2, "evaluations": 1})
+    )
+    assert set(metrics) == {"rank1"} | MEASURED
+    # Eight of ten people have a logit, and the test images of the other two no loss.
+    assert output_shapes(load_network(str(tmp_path / "run"), "model", image_size=16))["logits"] == (None, 8)
+    assert "80 training and 20 test images of 8 identities" in log_of(tmp_path / "run")
+    assert not any(tag.startswith("test/") for tag in scalars(str(tmp_path / "run" / "tensorboard")))
 
 
 @pytest.fixture

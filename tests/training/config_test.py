@@ -1,0 +1,48 @@
+import pytest
+
+from kd_tf.errors import InputError
+from kd_tf.training.config import DistillationConfig, VerificationConfig
+from tests.runs import small_run
+
+TEACHER = {"teacher": "/runs/teacher"}
+
+
+def test_the_stage_of_a_hint_is_the_third_unless_another_is_given():
+    distillation = DistillationConfig(**TEACHER, beta=1.0)
+    assert small_run("runs/x", task="hint", distillation=distillation).hint_stage == "stage3"
+    config = small_run("runs/x", task="hint", distillation=distillation, hint_stage="stage2")
+    assert config.hint_stage == "stage2"
+    assert "--hint_stage=stage2" in config.flagfile().splitlines()
+
+
+def test_a_stage_of_another_task():
+    with pytest.raises(InputError, match="^--hint_stage=stage2 has no effect on --task=classification$"):
+        small_run("runs/x", hint_stage="stage2")
+
+
+@pytest.mark.parametrize(
+    ("distillation", "terms"),
+    [
+        ({}, "nothing"),
+        (TEACHER, "nothing"),
+        ({**TEACHER, "alpha": 1.0}, "soft"),
+        ({**TEACHER, "alpha": 1.0, "logits_weight": 1.0, "beta": 1.0}, "soft, logits, hidden"),
+    ],
+)
+def test_a_hint_is_learned_alone(distillation, terms):
+    with pytest.raises(InputError) as error:
+        small_run("runs/x", task="hint", distillation=DistillationConfig(**distillation))
+    assert str(error.value) == (f"--task=hint learns the teacher's stage alone: give --teacher and --targets=hidden; the loss has {terms}")
+
+
+@pytest.mark.parametrize(
+    ("task", "identity_weight", "reads"),
+    [("classification", 0.0, True), ("alignment", 1.0, False), ("verification", 0.0, False), ("verification", 0.5, True)],
+)
+def test_which_losses_read_labels(task, identity_weight, reads):
+    assert small_run("runs/x", task=task, verification=VerificationConfig(identity_weight=identity_weight)).reads_labels == reads
+
+
+def test_an_unknown_task():
+    with pytest.raises(InputError, match="^--task=detection is unknown; known: classification, alignment, verification, hint$"):
+        small_run("runs/x", task="detection")
