@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.*)"', (ROOT / "kd_tf/__init__.py").read_text(encoding="utf-8")).group(1)
-BINARIES = ("train", "distill", "evaluate", "export", "reproduce")
+BINARIES = ("train", "distill", "evaluate", "export", "reproduce", "select-targets")
 
 setup(
     name="kd_tf",
@@ -29,7 +29,9 @@ setup(
         # TensorBoard 2.15 imports pkg_resources.
         "setuptools<81",
         "opencv-python-headless>=4.8,<4.12",
+        "matplotlib>=3.8,<4",
+        "scipy>=1.11,<2",
     ],
     extras_require={"test": ["pytest>=8,<10", "ruff>=0.9,<0.18"]},
-    entry_points={"console_scripts": [f"kd-{name} = kd_tf.bin.{name}:run" for name in BINARIES]},
+    entry_points={"console_scripts": [f"kd-{name} = kd_tf.bin.{name.replace('-', '_')}:run" for name in BINARIES]},
 )

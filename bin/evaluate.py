@@ -1,10 +1,36 @@
-"""Scores a run, or a Keras model, on the test split of a data set.
+"""Scores a model and shows its mistakes.
 
     kd-evaluate --model=runs/student --protocol=classification --output=scores
+    kd-evaluate --model=runs/student --protocol=lfw --data=lfw:DIR --flip --output=scores_lfw
+    kd-evaluate --model=embeddings.npz --protocol=bin --data=bin:cfp_fp.bin
 
-Protocols: classification (top-1), landmarks (NRMSE and failure rate above 10%), retrieval (rank-1: the nearest other test image).
-Where the model is a run, data flags that are not given have that run's values, so that its own test split is scored. Prints the scores
-in percent and writes them to OUTPUT/metrics.json.
+--model is a run directory, a Keras model, a SavedModel that kd-export wrote (scored through its signature for image files) or a .npz file
+of embeddings made elsewhere:
+
+    embeddings  [n, width]
+    names       [n], relative path of each row's image in the data set, such as Name/Name_0001.jpg. Without it the rows are all
+                images of the data set in its order.
+    identities  [n], numbers or names. With it, --protocol=retrieval scores all rows of the file and reads no data set.
+
+Where the model is a run, data flags that are not given have that run's values, so that its own test split is scored.
+
+    protocol         of          scores                                pictures
+    classification   test split  top1, top5                            mistakes
+    landmarks        test split  nrmse, failure_rate (error above      ced, worst_landmarks
+                                 10%), ced_area (up to 10%)
+    retrieval        test split  rank1 (is the nearest other test      wrong_queries
+                                 image the same person?), queries
+    lfw              pairs.txt   lfw_accuracy, lfw_std,                roc, hardest_pairs
+                     of all LFW  lfw_standard_error, threshold,
+    bin              bin:FILE    roc_area, tar_at_far_..., pairs,
+                                 folds
+
+lfw and bin take the threshold that is best on the other folds. --distance is what it is for: squared_l2 and angular (degrees) between unit
+vectors, raw_squared_l2 between hidden layers that are not normalised. --flip adds the embedding of the flipped image (retrieval, lfw,
+bin). Faces in a .bin file are cut out already: --central_fraction=1 takes all of them.
+
+Prints the scores and writes them to OUTPUT/metrics.json: percent, but for roc_area (0 to 1), threshold and counts. The pictures are
+OUTPUT/NAME.png.
 """
 
 import json
@@ -15,28 +41,17 @@ from kd_tf.bin import application
 # isort: split
 from absl import flags
 
-from kd_tf.evaluation.score import PROTOCOLS, score_stored_network
-from kd_tf.flags import data_flags
+from kd_tf.evaluation.evaluate import evaluate
+from kd_tf.flags import data_flags, evaluation_flags
 from kd_tf.flags.paths import absolute_path
 
-MODEL = flags.DEFINE_string("model", None, "A run directory or a Keras model.")
-PROTOCOL = flags.DEFINE_enum("protocol", "classification", PROTOCOLS, "What is scored.")
-OUTPUT = flags.DEFINE_string("output", None, "A folder for metrics.json. Absent: only printed.")
-flags.adopt_module_key_flags(data_flags)
+for module in (data_flags, evaluation_flags):
+    flags.adopt_module_key_flags(module)
 
 
 def main() -> None:
     """Scores the model that the flags name."""
-    model = absolute_path(MODEL.value)
-    scores = score_stored_network(
-        model,
-        data_flags.source_config_from_flags(model),
-        data_flags.view_config_from_flags(model),
-        PROTOCOL.value,
-        split_seed=data_flags.split_seed_from_flags(model),
-        image_cache=absolute_path(data_flags.IMAGE_CACHE.value),
-        output=absolute_path(OUTPUT.value),
-    )
+    scores = evaluate(evaluation_flags.evaluation_config_from_flags(), absolute_path(evaluation_flags.OUTPUT.value))
     print(json.dumps(scores, indent=2))
 
 

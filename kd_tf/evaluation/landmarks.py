@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kd_tf.errors import InputError
+
 FAILURE_PERCENT = 10.0
 
 
@@ -16,16 +18,52 @@ def normalized_errors(true_landmarks: np.ndarray, landmarks: np.ndarray) -> np.n
       Percent, `[n]`.
 
     Raises:
-      ValueError: an image whose two eyes are at one place.
+      InputError: an image whose two eyes are at one place.
     """
     interocular_distance = np.linalg.norm(true_landmarks[:, 0] - true_landmarks[:, 1], axis=-1)
     if not interocular_distance.all():
-        raise ValueError(f"image {int(np.argmin(interocular_distance))} has both eyes at one place: its error has no unit")
+        raise InputError(f"image {int(np.argmin(interocular_distance))} has both eyes at one place: its error has no unit")
     errors = np.linalg.norm(true_landmarks - landmarks, axis=-1).mean(axis=-1)
     return 100.0 * errors / interocular_distance
 
 
+def ced_curve(errors: np.ndarray, limit: float = FAILURE_PERCENT) -> tuple[np.ndarray, np.ndarray]:
+    """The cumulative distribution of the errors up to a limit: a step function, by the corners of its line.
+
+    Args:
+      errors: percent, `[n]`.
+      limit: percent.
+
+    Returns:
+      Thresholds, percent `[corners]` from 0 to `limit`, and the percent `[corners]` of errors that do not exceed them. A threshold at
+      which the line rises is there twice, with the share below it and the share at it.
+
+    Raises:
+      InputError: no errors, one below 0 or not a number, or a limit that is not above 0.
+    """
+    errors = _checked_errors(errors, limit)
+    values, counts = np.unique(errors[errors <= limit], return_counts=True)
+    shares = 100.0 * np.append(0, np.cumsum(counts)) / len(errors)
+    return np.concatenate([[0.0], np.repeat(values, 2), [limit]]), np.repeat(shares, 2)
+
+
+def ced_area(errors: np.ndarray, limit: float = FAILURE_PERCENT) -> float:
+    """The area under `ced_curve` over that of a curve that is 100% from 0 to the limit, in percent."""
+    return 100.0 * float(np.mean(np.maximum(0.0, 1.0 - _checked_errors(errors, limit) / limit)))
+
+
 def landmark_scores(true_landmarks: np.ndarray, landmarks: np.ndarray) -> dict[str, float]:
-    """`nrmse`, the mean of `normalized_errors`, and `failure_rate`, the percent of images above 10%."""
+    """`nrmse`, the mean of `normalized_errors`, `failure_rate`, the percent of images above 10%, and `ced_area` up to 10%."""
     errors = normalized_errors(true_landmarks, landmarks)
-    return {"nrmse": float(errors.mean()), "failure_rate": 100.0 * float(np.mean(errors > FAILURE_PERCENT))}
+    failure_rate = 100.0 * float(np.mean(errors > FAILURE_PERCENT))
+    return {"nrmse": float(errors.mean()), "failure_rate": failure_rate, "ced_area": ced_area(errors)}
+
+
+def _checked_errors(errors: np.ndarray, limit: float) -> np.ndarray:
+    errors = np.asarray(errors, np.float64)
+    if not len(errors) or not limit > 0:
+        raise InputError(f"a cumulative error curve needs errors and a limit above 0, found {len(errors)} errors and the limit {limit}")
+    wrong = np.flatnonzero(~(errors >= 0))
+    if len(wrong):
+        raise InputError(f"the landmark error of image {wrong[0]} is {errors[wrong[0]]}: expected a number from 0")
+    return errors

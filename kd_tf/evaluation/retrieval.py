@@ -22,10 +22,10 @@ def rank1_retrieval(embeddings: np.ndarray, identities: np.ndarray, *, block: in
     Args:
       embeddings: float `[n, width]`.
       identities: int `[n]`.
-      block: queries compared at a time; memory is `block * n` floats.
+      block: images compared at a time with as many others; see `nearest_rows`.
 
     Raises:
-      InputError: no identity has two images.
+      InputError: no identity has two images, or an embedding is not finite.
     """
     _, inverse, counts = np.unique(identities, return_inverse=True, return_counts=True)
     queries = np.flatnonzero(counts[inverse] >= 2)
@@ -42,17 +42,54 @@ def nearest_rows(queries: np.ndarray, gallery: np.ndarray, *, excluded: np.ndarr
       queries: `[queries, width]`.
       gallery: `[n, width]`.
       excluded: int `[queries]`, for each query a row that does not count; None: all rows do.
-      block: queries compared at a time; memory is `block * n` numbers.
+      block: queries compared at a time with as many rows. Beyond the arguments, memory is about `2 * block * (width + block) + n`
+        float64 numbers, whatever the arguments' own precision.
+
+    Raises:
+      InputError: a row of either is not finite.
     """
-    gallery = np.asarray(gallery, np.float64)
-    squared_norms = np.sum(gallery**2, axis=1)
-    # Equal distances differ by this much once they are sums of products.
-    rounding = 1e-12 * squared_norms.max()
+    squared_norms = _squared_norms(gallery, block)
+    _squared_norms(queries, block)
     nearest = []
     for start in range(0, len(queries), block):
-        chosen = np.asarray(queries[start : start + block], np.float64)
-        distances = squared_norms - 2 * chosen @ gallery.T
-        if excluded is not None:
-            distances[np.arange(len(chosen)), excluded[start : start + block]] = np.inf
-        nearest.append((distances <= distances.min(axis=1, keepdims=True) + rounding).argmax(axis=1))
+        part = slice(start, start + block)
+        nearest.append(_nearest(queries[part], gallery, squared_norms, None if excluded is None else excluded[part], block))
     return np.concatenate(nearest)
+
+
+def _squared_norms(rows: np.ndarray, block: int) -> np.ndarray:
+    parts = (np.asarray(rows[start : start + block], np.float64) for start in range(0, len(rows), block))
+    squared_norms = np.concatenate([np.einsum("ij,ij->i", part, part) for part in parts])
+    wrong = np.flatnonzero(~np.isfinite(squared_norms))
+    if len(wrong):
+        raise InputError(f"the embedding of image {wrong[0]} of {len(rows)} is not finite: it has no nearest other")
+    return squared_norms
+
+
+def _nearest(queries: np.ndarray, gallery: np.ndarray, squared_norms: np.ndarray, excluded: np.ndarray | None, block: int) -> np.ndarray:
+    """`nearest_rows` of one block of queries, given the gallery's squared norms.
+
+    Blocks are visited from the last to the first: one that comes as near as the least distance so far has lower indices,
+    so that its first row as near as that is the answer until an earlier block has one.
+    """
+    queries = np.asarray(queries, np.float64)
+    # Equal distances differ by this much once they are sums of products.
+    rounding = 1e-12 * squared_norms.max()
+    least, nearest = np.full(len(queries), np.inf), np.zeros(len(queries), np.int64)
+    for start in reversed(range(0, len(gallery), block)):
+        distances = _distances(queries, gallery[start : start + block], squared_norms[start : start + block])
+        if excluded is not None:
+            inside = np.flatnonzero((excluded >= start) & (excluded < start + block))
+            distances[inside, excluded[inside] - start] = np.inf
+        least = np.minimum(least, distances.min(axis=1))
+        as_near = distances <= least[:, np.newaxis] + rounding
+        nearest = np.where(as_near.any(axis=1), start + as_near.argmax(axis=1), nearest)
+    return nearest
+
+
+def _distances(queries: np.ndarray, rows: np.ndarray, squared_norms: np.ndarray) -> np.ndarray:
+    """Squared, less the query's own squared norm, which is the same for all rows."""
+    distances = queries @ np.asarray(rows, np.float64).T
+    distances *= -2
+    distances += squared_norms
+    return distances

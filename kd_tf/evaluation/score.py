@@ -1,82 +1,80 @@
-"""What a network scores on a split, by task."""
-
-import json
-import os
+"""What a model scores on a split, by protocol."""
 
 import tensorflow as tf
 
-from kd_tf.data.dataset import open_data, prepare_data
-from kd_tf.data.pipeline import evaluation_batches
-from kd_tf.data.sources import SourceConfig
 from kd_tf.data.split import Split
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
-from kd_tf.evaluation.classification import top1_accuracy
+from kd_tf.evaluation.answers import Answers
+from kd_tf.evaluation.classification import topk_accuracy
 from kd_tf.evaluation.landmarks import landmark_scores
-from kd_tf.evaluation.predict import predict
+from kd_tf.evaluation.models import NetworkModel, ScoredModel
 from kd_tf.evaluation.retrieval import rank1_retrieval
-from kd_tf.files import write_whole
-from kd_tf.networks.face_network import output_width, require_outputs
-from kd_tf.networks.stored import load_network
 
 PROTOCOLS = ("classification", "landmarks", "retrieval")
 TASK_PROTOCOLS = {"classification": ("classification", "retrieval"), "alignment": ("landmarks",), "verification": ("retrieval",)}
-_NEEDS = {"classification": "logits", "landmarks": "landmarks", "retrieval": "embedding"}
+NEEDS = {"classification": "logits", "landmarks": "landmarks", "retrieval": "embedding"}
 
 
 def score_network(network: tf.keras.Model, split: Split, view: ViewConfig, protocols: tuple[str, ...], *, batch_size: int = 256) -> dict:
     """Scores a network under one or more of `PROTOCOLS`, in the evaluation view.
 
     Returns:
-      A flat dict: `top1` (classification); `nrmse`, `failure_rate` (landmarks); `rank1` (retrieval). Percent.
+      A flat dict: `top1`, `top5` (classification); `nrmse`, `failure_rate`, `ced_area` (landmarks); `rank1` (retrieval), all in
+      percent, and its number of `queries`.
 
     Raises:
       InputError: the network lacks the output, or the split what the protocol needs.
     """
+    model = NetworkModel(network, view, batch_size=batch_size)
     for protocol in protocols:
-        check_network(network, split, protocol)
+        check_model(model, split, protocol)
     if "landmarks" in protocols:
         split = split.with_landmarks()
-    found = predict(network, evaluation_batches(split, view, batch_size=batch_size))
+    answers = model.answers(split, tuple(NEEDS[protocol] for protocol in protocols))
     scores = {}
-    if "classification" in protocols:
-        scores["top1"] = top1_accuracy(found["predicted_identity"], found["identity"])
-    if "landmarks" in protocols:
-        scores |= landmark_scores(found["true_landmarks"], found["landmarks"])
-    if "retrieval" in protocols:
-        scores["rank1"] = rank1_retrieval(found["embedding"], found["identity"]).rank1
-    return {key: round(value, 4) for key, value in scores.items()}
+    for protocol in protocols:
+        scores |= score_answers(answers, protocol)
+    return rounded(scores)
 
 
-def check_network(network: tf.keras.Model, split: Split, protocol: str) -> None:
-    """Raises `InputError` where a network cannot be scored on a split: a missing output, or other identities."""
-    if protocol not in PROTOCOLS:
-        raise InputError(f"--protocol={protocol} is unknown; known: {', '.join(PROTOCOLS)}")
-    require_outputs(network, (_NEEDS[protocol],), f"the model {network.name!r}, scored under --protocol={protocol},")
-    if protocol != "classification":
-        return
-    known, needed = output_width(network, "logits"), len(split.source.identity_names)
-    if known != needed:
-        raise InputError(f"the model {network.name!r} knows {known} identities, {split.source.name} has {needed}")
-
-
-def score_stored_network(
-    path: str, source: SourceConfig, view: ViewConfig, protocol: str, *, split_seed: int, image_cache: str | None, output: str | None
-) -> dict:
-    """Scores the network at `path` on the test split of a data set, and writes `metrics.json` into the folder `output`.
+def score_answers(answers: Answers, protocol: str) -> dict[str, float | int]:
+    """The scores of one of `PROTOCOLS`.
 
     Raises:
-      InputError: see `load_network`, `open_data` and `score_network`; or `output` cannot be written.
+      InputError: see `rank1_retrieval`.
     """
-    network = load_network(path, "model", image_size=view.image_size)
-    data = open_data(source, view, split_seed=split_seed)
-    check_network(network, data.test, protocol)
-    data = prepare_data(data, image_cache, only_test=True)
-    scores = score_network(network, data.test, data.view, (protocol,))
-    if output:
-        try:
-            os.makedirs(output, exist_ok=True)
-            write_whole(os.path.join(output, "metrics.json"), json.dumps(scores, indent=2) + "\n")
-        except OSError as error:
-            raise InputError(f"--output={output} cannot be written: {error}") from error
-    return scores
+    if protocol == "classification":
+        return {"top1": topk_accuracy(answers.ranks, 1), "top5": topk_accuracy(answers.ranks, 5)}
+    if protocol == "landmarks":
+        return landmark_scores(answers.true_landmarks, answers.landmarks)
+    return rank1_retrieval(answers.embedding, answers.identities)._asdict()
+
+
+def rounded(scores: dict[str, float | int]) -> dict[str, float | int]:
+    """Scores as they are reported: four digits behind the point, counts as they are."""
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in scores.items()}
+
+
+def check_model(model: ScoredModel, split: Split, protocol: str) -> None:
+    """Raises `InputError` where a model cannot be scored on a split: a missing output, or other identities."""
+    if protocol not in PROTOCOLS:
+        raise InputError(f"--protocol={protocol} is unknown; known: {', '.join(PROTOCOLS)}")
+    require_output(model, NEEDS[protocol], protocol)
+    if protocol != "classification":
+        return
+    if split.has_strangers:
+        raise InputError(
+            f"--protocol=classification needs test images of identities that were trained on, which this split of {split.source.name} "
+            "keeps apart: use --protocol=retrieval"
+        )
+    known = model.outputs["logits"][-1]
+    if known != split.classes:
+        raise InputError(f"the model {model.name} knows {known} identities, {split.source.name} has {split.classes}")
+
+
+def require_output(model: ScoredModel, output: str, protocol: str) -> None:
+    """Raises `InputError` unless a model has the output that a protocol needs."""
+    if output not in model.outputs:
+        has = ", ".join(sorted(model.outputs)) or "none, its output is not a dict"
+        raise InputError(f"the model {model.name}, scored under --protocol={protocol}, lacks the output {output!r} (it has: {has})")

@@ -108,8 +108,9 @@ def test_train_rerun_evaluate_and_export(tmp_path):
     assert [repeated[key] for key in ("top1", "rank1", "steps")] == [metrics[key] for key in ("top1", "rank1", "steps")]
     scored = script("kd-evaluate", f"--model={run}", f"--output={tmp_path}/scores")
     assert scored.returncode == 0, scored.stderr
-    assert json.loads((tmp_path / "scores" / "metrics.json").read_text()) == {"top1": metrics["top1"]}
-    assert json.loads(scored.stdout) == {"top1": metrics["top1"]}
+    scores = json.loads(scored.stdout)
+    assert (scores["protocol"], scores["top1"]) == ("classification", metrics["top1"])
+    assert json.loads((tmp_path / "scores" / "metrics.json").read_text()) == scores
     wrong = script("kd-evaluate", f"--model={run}", "--protocol=landmarks")
     assert "lacks the output 'landmarks'" in refused(wrong)
     exported = script("kd-export", f"--model={run}", f"--output={tmp_path}/model")

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from kd_tf.evaluation.landmarks import landmark_scores, normalized_errors
+from kd_tf.errors import InputError
+from kd_tf.evaluation.landmarks import ced_area, ced_curve, landmark_scores, normalized_errors
 
 FACE = np.array([[30.0, 40.0], [70.0, 40.0], [50.0, 60.0], [35.0, 80.0], [65.0, 80.0]])
 
@@ -26,10 +27,11 @@ def test_the_unit_is_the_distance_of_the_true_eyes():
 
 
 def test_scores_by_hand():
-    # Errors 0, 2.5, 20 and exactly 10 (all off by 4 of 40), which is no failure.
+    # Errors 0, 2.5, 20 and exactly 10 (all off by 4 of 40), which is no failure. Area: (1 + 0.75 + 0 + 0) / 4.
     true_landmarks = np.stack([FACE] * 4)
     landmarks = np.stack([FACE, _moved((0, 0), (0, 0), (3, 4), (0, 0), (0, 0)), FACE + [0, 8], FACE + [4, 0]])
-    assert landmark_scores(true_landmarks, landmarks) == {"nrmse": pytest.approx(8.125), "failure_rate": 25.0}
+    scores = landmark_scores(true_landmarks, landmarks)
+    assert scores == {"nrmse": pytest.approx(8.125), "failure_rate": 25.0, "ced_area": pytest.approx(43.75)}
 
 
 def test_the_unit_of_the_points_does_not_matter():
@@ -42,5 +44,64 @@ def test_the_unit_of_the_points_does_not_matter():
 def test_eyes_at_one_place():
     true_landmarks = np.stack([FACE, FACE, FACE])
     true_landmarks[1, 1] = true_landmarks[1, 0]
-    with pytest.raises(ValueError, match="image 1 has both eyes at one place"):
+    with pytest.raises(InputError, match="image 1 has both eyes at one place"):
         landmark_scores(true_landmarks, true_landmarks)
+
+
+def test_the_curve_by_hand():
+    thresholds, shares = ced_curve(np.array([4.0, 12.0, 1.0, 4.0]))
+    # 0% below 1, then one of four, from 4 on three of four; 12 is beyond the limit.
+    assert thresholds.tolist() == [0, 1, 1, 4, 4, 10]
+    assert shares.tolist() == [0, 0, 25, 25, 75, 75]
+
+
+def test_errors_at_the_ends_of_the_curve():
+    thresholds, shares = ced_curve(np.array([0.0, 0.0, 10.0, 10.5]))
+    assert thresholds.tolist() == [0, 0, 0, 10, 10, 10]
+    assert shares.tolist() == [0, 0, 50, 50, 75, 75]
+
+
+def test_a_curve_that_stays_at_nothing():
+    thresholds, shares = ced_curve(np.array([11.0, np.inf]))
+    assert (thresholds.tolist(), shares.tolist()) == ([0, 10], [0, 0])
+    assert ced_area(np.array([11.0, np.inf])) == 0.0
+
+
+def test_the_area_by_hand():
+    # 25% over 3 of 10 and 75% over 6: 7.5 + 45.
+    assert ced_area(np.array([4.0, 12.0, 1.0, 4.0])) == pytest.approx(52.5)
+    # With a limit of 5: 25% over 3 of 5 and 75% over 1.
+    assert ced_area(np.array([4.0, 12.0, 1.0, 4.0]), limit=5.0) == pytest.approx(30.0)
+    assert ced_area(np.zeros(3)) == 100.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("limit", [3.0, 8.0, 10.0])
+def test_the_area_is_that_under_the_curve(seed, limit):
+    # Rounded errors tie, and some are at the limit.
+    errors = np.random.default_rng(seed).gamma(2.0, 3.0, 50).round(seed % 2)
+    thresholds, shares = ced_curve(errors, limit)
+    assert 0 < ced_area(errors, limit) < 100
+    assert np.trapz(shares, thresholds) / limit == pytest.approx(ced_area(errors, limit))
+    # The middles of a fine grid, none of which is where the curve rises.
+    grid = (np.arange(30_000) + 0.5) * limit / 30_000
+    counted = 100 * np.mean(errors[:, np.newaxis] <= grid, axis=0)
+    assert counted.mean() == pytest.approx(ced_area(errors, limit), abs=1e-2)
+    places = np.searchsorted(thresholds, grid, side="right") - 1
+    np.testing.assert_allclose(shares[places], counted)
+
+
+@pytest.mark.parametrize("score", [ced_curve, ced_area])
+@pytest.mark.parametrize(
+    ("errors", "limit", "message"),
+    [
+        ([], 10.0, "a cumulative error curve needs errors and a limit above 0, found 0 errors and the limit 10.0"),
+        ([1.0], 0.0, "a cumulative error curve needs errors and a limit above 0, found 1 errors and the limit 0.0"),
+        ([1.0, np.nan], 10.0, "the landmark error of image 1 is nan: expected a number from 0"),
+        ([1.0, 2.0, -3.0], 10.0, "the landmark error of image 2 is -3.0: expected a number from 0"),
+    ],
+)
+def test_errors_that_are_none(score, errors, limit, message):
+    with pytest.raises(InputError) as error:
+        score(np.array(errors), limit)
+    assert str(error.value) == message

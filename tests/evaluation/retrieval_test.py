@@ -1,8 +1,11 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from kd_tf.errors import InputError
-from kd_tf.evaluation.retrieval import rank1_retrieval
+from kd_tf.evaluation.retrieval import nearest_rows, rank1_retrieval
 
 
 def _reference(embeddings, identities):
@@ -80,3 +83,76 @@ def test_near_embeddings_are_told_apart():
 def test_no_identity_has_two_images():
     with pytest.raises(InputError, match="retrieval needs an identity with two images; the 3 images are of as many identities"):
         rank1_retrieval(np.eye(3), np.array([5, 6, 7]))
+
+
+def _neighbours(queries, gallery, excluded):
+    """By plain NumPy over whole arrays of differences."""
+    distances = np.sum((queries[:, np.newaxis].astype(np.float64) - gallery.astype(np.float64)) ** 2, axis=2)
+    if excluded is not None:
+        distances[np.arange(len(queries)), excluded] = np.inf
+    return distances.argmin(axis=1)
+
+
+@pytest.mark.parametrize("grid", [False, True])
+@pytest.mark.parametrize("exclude", [False, True])
+@pytest.mark.parametrize("block", [1, 2, 7, 30, 45, 1024])
+def test_nearest_rows_equal_a_search(block, exclude, grid):
+    random = np.random.default_rng(block)
+    # On a grid of 27 points most distances are shared, within blocks and over their borders.
+    gallery = random.integers(0, 3, [45, 3]) if grid else random.normal(size=[45, 3])
+    queries = (random.integers(0, 3, [30, 3]) if grid else random.normal(size=[30, 3])).astype(np.float32)
+    excluded = random.integers(0, 45, 30) if exclude else None
+    np.testing.assert_array_equal(nearest_rows(queries, gallery, excluded=excluded, block=block), _neighbours(queries, gallery, excluded))
+
+
+@pytest.mark.parametrize("block", [1, 3, 1024])
+def test_of_rows_that_are_equal_but_for_rounding_the_first(block):
+    # Squared distances 1 and up to 8e-13 more: all within the rounding of 1e-12 of the least, which is the last.
+    gallery = np.sqrt(1 + np.linspace(8e-13, 0, 9))[:, np.newaxis]
+    assert nearest_rows(np.zeros([2, 1]), gallery, block=block).tolist() == [0, 0]
+    # From 16e-13 on, the first four are not.
+    gallery = np.sqrt(1 + np.linspace(16e-13, 0, 9))[:, np.newaxis]
+    assert nearest_rows(np.zeros([2, 1]), gallery, block=block).tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 4, 7])
+def test_the_only_other_row_is_found_wherever_it_is(block):
+    far = np.array([[0.0], [1e6]])
+    assert nearest_rows(far, far, excluded=np.array([0, 1]), block=block).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_embeddings_that_are_not_finite(bad):
+    embeddings = np.ones([6, 2], np.float32)
+    embeddings[4, 1] = bad
+    with pytest.raises(InputError, match="the embedding of image 4 of 6 is not finite: it has no nearest other"):
+        rank1_retrieval(embeddings, np.zeros(6, int), block=2)
+    with pytest.raises(InputError, match="the embedding of image 4 of 6 is not finite"):
+        nearest_rows(embeddings, np.ones([3, 2]), block=2)
+
+
+LARGE = """
+import resource, time
+import numpy as np
+from kd_tf.evaluation.retrieval import rank1_retrieval
+
+embeddings = np.random.default_rng(0).standard_normal([100_000, 2048], np.float32)
+identities = np.arange(100_000)
+# Every second image of 1,000 is a neighbour of the one before it; the last ten of these are of other identities.
+embeddings[1:1000:2] = embeddings[0:1000:2] + 0.1 * embeddings[1:1000:2]
+identities[1:1000:2] = identities[0:1000:2]
+identities[980:1000] = np.roll(identities[980:1000], 1)
+started = time.monotonic()
+score = rank1_retrieval(embeddings, identities)
+print(score.rank1, score.queries, time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_wide_embeddings_fit_in_4_gib():
+    done = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True, check=True)
+    rank1, queries, seconds, kibibytes = (float(value) for value in done.stdout.split())
+    print(f"{seconds:.0f} s, {kibibytes / 2**20:.2f} GiB")
+    assert (rank1, queries) == (98.0, 1000)
+    # The promise is 4. The input takes 0.8, a float64 copy of it would take 1.5 more.
+    assert kibibytes < 2 * 2**20

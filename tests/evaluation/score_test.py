@@ -1,15 +1,12 @@
-import json
+import dataclasses
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kd_tf.data.dataset import open_data
-from kd_tf.data.sources import SourceConfig
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
-from kd_tf.evaluation.score import score_network, score_stored_network
-from kd_tf.networks.stored import save_network
+from kd_tf.evaluation.score import score_network
 from tests.evaluation.grey_pictures import faces, grey_split
 
 VIEW = ViewConfig(image_size=28)
@@ -35,14 +32,20 @@ def make_grey_network(identities: int = 2, without: tuple[str, ...] = ()) -> tf.
 def test_classification():
     # Levels above 100 are called 1: wrong for the third only.
     split = grey_split([10, 150, 90, 20], [0, 1, 1, 0])
-    assert score_network(make_grey_network(), split, VIEW, ("classification",), batch_size=3) == {"top1": 75.0}
+    assert score_network(make_grey_network(), split, VIEW, ("classification",), batch_size=3) == {"top1": 75.0, "top5": 100.0}
+
+
+def test_top_five():
+    # From the third on logits are equally low, so that the lower label is before: identity 4 is the fifth, 5 the sixth.
+    split = grey_split([10, 150, 90, 20], [0, 4, 5, 6])
+    assert score_network(make_grey_network(identities=7), split, VIEW, ("classification",)) == {"top1": 25.0, "top5": 50.0}
 
 
 def test_retrieval():
     # Nearest others: 10 to 20 (right), 150 to 90 (right), 90 to 150 (right), 20 to 10 (right), 85 is alone in its identity but nearest
     # to 90: (wrong). Four queries.
     split = grey_split([10, 150, 90, 20, 85], [0, 1, 1, 0, 2])
-    assert score_network(make_grey_network(identities=3), split, VIEW, ("retrieval",)) == {"rank1": 75.0}
+    assert score_network(make_grey_network(identities=3), split, VIEW, ("retrieval",)) == {"rank1": 75.0, "queries": 4}
 
 
 def test_landmarks_of_the_records_that_have_them():
@@ -52,13 +55,15 @@ def test_landmarks_of_the_records_that_have_them():
     # Errors 0 and 0.25 / 5 points / 0.5 between the eyes = 10%.
     scores = score_network(make_grey_network(), split, VIEW, ("landmarks",))
     assert scores["nrmse"] == pytest.approx(5.0, abs=1e-4)
+    # Of the square up to 10%: all of it, and nothing.
+    assert scores["ced_area"] == pytest.approx(50.0, abs=1e-3)
 
 
 def test_several_protocols():
     split = grey_split([10, 150, 90, 20], [0, 1, 1, 0], faces(0.5, 0.5, 0.5, 1.0))
     scores = score_network(make_grey_network(), split, VIEW, ("classification", "landmarks", "retrieval"))
     # The last nose is off by 0.5: 0.5 / 5 / 0.5 = 20% in one of four images.
-    expected = {"top1": 75.0, "nrmse": 5.0, "failure_rate": 25.0, "rank1": 100.0}
+    expected = {"top1": 75.0, "top5": 100.0, "nrmse": 5.0, "failure_rate": 25.0, "ced_area": 75.0, "rank1": 100.0, "queries": 4}
     assert scores == pytest.approx(expected, abs=1e-4)
 
 
@@ -83,23 +88,10 @@ def test_a_split_without_landmarks():
         score_network(make_grey_network(), grey_split([1, 2], [0, 1]), VIEW, ("landmarks",))
 
 
-SOURCE = SourceConfig("synthetic", identities=2, pictures=10, picture_size=32)
-
-
-def _score_stored(folder, output):
-    save_network(make_grey_network(), str(folder / "student.keras"))
-    return score_stored_network(str(folder), SOURCE, VIEW, "classification", split_seed=3, image_cache=None, output=output)
-
-
-def test_a_stored_network_is_scored_on_the_test_split(tmp_path):
-    scores = _score_stored(tmp_path, str(tmp_path / "scores"))
-    data = open_data(SOURCE, VIEW, split_seed=3)
-    assert len(data.test) == 4
-    assert scores == score_network(make_grey_network(), data.test, data.view, ("classification",))
-    assert json.loads((tmp_path / "scores" / "metrics.json").read_text()) == scores
-
-
-def test_output_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=f"--output={tmp_path}/file/scores cannot be written"):
-        _score_stored(tmp_path, str(tmp_path / "file" / "scores"))
+def test_strangers_cannot_be_classified():
+    split = grey_split([1, 2, 3], [0, 1, 2])
+    split = dataclasses.replace(split, classes=2)
+    with pytest.raises(InputError, match="trained on, which this split of grey keeps apart: use --protocol=retrieval"):
+        score_network(make_grey_network(), split, VIEW, ("classification",))
+    known = dataclasses.replace(split, records=split.records[:2])
+    assert score_network(make_grey_network(), known, VIEW, ("classification",))["top1"] == 50.0

@@ -1,0 +1,29 @@
+"""What is scored, how, and where the results go."""
+
+from absl import flags
+
+from kd_tf.evaluation.evaluate import ALL_PROTOCOLS, EvaluationConfig
+from kd_tf.evaluation.pairs import DISTANCES
+from kd_tf.flags import data_flags
+from kd_tf.flags.paths import absolute_path
+
+MODEL = flags.DEFINE_string("model", None, "A run directory, a Keras model, an exported SavedModel or a .npz file of embeddings.")
+PROTOCOL = flags.DEFINE_enum("protocol", "classification", ALL_PROTOCOLS, "What is scored.")
+OUTPUT = flags.DEFINE_string("output", None, "A folder for metrics.json and pictures. Absent: the scores are only printed.")
+FLIP = flags.DEFINE_boolean("flip", False, "Add the embedding of the flipped image to each image's own (retrieval, lfw, bin).")
+DISTANCE = flags.DEFINE_enum("distance", None, DISTANCES, "What the threshold is for (lfw, bin). Absent: squared_l2.")
+
+
+def evaluation_config_from_flags() -> EvaluationConfig:
+    """The evaluation; data flags that are not given are those of the run that is scored."""
+    model = absolute_path(MODEL.value)
+    return EvaluationConfig(
+        model=model,
+        protocol=PROTOCOL.value,
+        source=data_flags.source_config_from_flags(model),
+        view=data_flags.view_config_from_flags(model),
+        split=data_flags.split_config_from_flags(model),
+        image_cache=absolute_path(data_flags.IMAGE_CACHE.value),
+        flip=FLIP.value,
+        distance=DISTANCE.value,
+    )

@@ -1,0 +1,61 @@
+"""What a model answers to some images: all that the protocols score and the pictures show."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from kd_tf.data.source import verify_images
+from kd_tf.data.split import Split
+from kd_tf.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Answers:
+    """Arrays over the images of a split, in its order; None where it was not asked for.
+
+    Attributes:
+      identities: int32 `[n]`, the true labels.
+      identity_names: the name of each label.
+      ranks: int64 `[n]`, how many identities the model finds more likely than the true one; 0 is the most probable, and of equally
+        likely ones the lowest label.
+      predicted: int64 `[n]`, the most probable label.
+      probability: float32 `[n]`, that of `predicted`.
+      embedding: float32 `[n, width]`, unit vectors.
+      hidden: float32 `[n, width]`, the same before it is normalised.
+      landmarks: float32 `[n, 5, 2]`, fractions of `picture`.
+      true_landmarks: float32 `[n, 5, 2]`, likewise.
+      picture: from a place in these arrays to uint8 RGB `[height, width, 3]`, what the model saw there; None: there are no images.
+    """
+
+    identities: np.ndarray
+    identity_names: Sequence[str]
+    ranks: np.ndarray | None = None
+    predicted: np.ndarray | None = None
+    probability: np.ndarray | None = None
+    embedding: np.ndarray | None = None
+    hidden: np.ndarray | None = None
+    landmarks: np.ndarray | None = None
+    true_landmarks: np.ndarray | None = None
+    picture: Callable[[int], np.ndarray] | None = None
+
+    def require_finite(self, who: str, split: Split) -> None:
+        """Raises `InputError` where the model `who` answers to an image of `split` with something that is no number."""
+        for key in ("probability", "embedding", "hidden", "landmarks"):
+            values = getattr(self, key)
+            bad = () if values is None else np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+            if len(bad):
+                first = split.source.describe(split.records[bad[0]])
+                raise InputError(f"{who}: its {key} is not finite for {len(bad)} of {len(values)} images, the first is {first}")
+
+
+@contextlib.contextmanager
+def naming_bad_images(split: Split) -> Iterator[None]:
+    """While a split's images are read: one that cannot be becomes an `InputError` with its name, which TensorFlow does not say."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError):
+        verify_images(split.source, split.records)
+        raise

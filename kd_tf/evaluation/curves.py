@@ -1,0 +1,56 @@
+"""Curves over a threshold: how many pairs or images pass it."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+# With fewer negative pairs a logarithmic axis would show a handful of steps.
+LOG_NEGATIVES = 200
+LINE_COLOUR = "#1f5fa8"
+GREY = "#808080"
+
+
+def roc_figure(far: np.ndarray, tar: np.ndarray, negatives: int, title: str) -> Figure:
+    """Accepted pairs of the same person over accepted pairs of different ones.
+
+    Args:
+      far: false accept rates, `[n]`, ascending shares.
+      tar: true accept rates, `[n]`, shares.
+      negatives: pairs of different people: below one of them there is nothing to see.
+      title: one line.
+    """
+    logarithmic = negatives >= LOG_NEGATIVES
+    start = 100 / negatives if logarithmic else 0.0
+    figure, axes = _axes(
+        title, "false accept rate: pairs of different people accepted, %", "true accept rate: pairs of one person accepted, %"
+    )
+    chance = np.geomspace(start, 100, 200) if logarithmic else np.array([0.0, 100.0])
+    axes.plot(chance, chance, color=GREY, linestyle="--", linewidth=1, label="chance")
+    axes.plot(100 * far, 100 * tar, color=LINE_COLOUR, drawstyle="steps-post", label="the model")
+    if logarithmic:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set(xlim=(start, 100), ylim=(0, 101))
+    axes.legend(loc="lower right", frameon=False)
+    return figure
+
+
+def ced_figure(thresholds: np.ndarray, shares: np.ndarray, title: str) -> Figure:
+    """The cumulative error distribution: images whose error is at most each threshold; both in percent, `[n]`."""
+    figure, axes = _axes(title, "mean point error over the distance of the eyes, %", "images with at most this error, %")
+    axes.plot(thresholds, shares, color=LINE_COLOUR)
+    axes.fill_between(thresholds, shares, color=LINE_COLOUR, alpha=0.15, linewidth=0)
+    axes.set(xlim=(0, thresholds[-1]), ylim=(0, 101))
+    return figure
+
+
+def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=11, parse_math=False)
+    axes.set(xlabel=x, ylabel=y)
+    axes.grid(color="#e0e0e0", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes

@@ -1,0 +1,130 @@
+"""One evaluation, from paths to `metrics.json` and pictures."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+
+from matplotlib.figure import Figure
+
+from kd_tf.data.dataset import open_data
+from kd_tf.data.sources import SourceConfig
+from kd_tf.data.split import SplitConfig
+from kd_tf.data.views import ViewConfig
+from kd_tf.errors import InputError
+from kd_tf.evaluation.embeddings import StoredEmbeddings
+from kd_tf.evaluation.mistakes import classification_figures, landmark_figures, retrieval_figures
+from kd_tf.evaluation.models import ScoredModel, open_model
+from kd_tf.evaluation.pictures import write_figure
+from kd_tf.evaluation.score import NEEDS, PROTOCOLS, check_model, require_output, rounded, score_answers
+from kd_tf.evaluation.verification import PAIR_PROTOCOLS, ScoredPairs, open_pairs, pair_split, warn_of_shared_people
+from kd_tf.files import write_whole
+from kd_tf.training.run_directory import FLAGS_FILE
+
+ALL_PROTOCOLS = (*PROTOCOLS, *PAIR_PROTOCOLS)
+_FLIPPING = ("retrieval", *PAIR_PROTOCOLS)
+_FIGURES = {"classification": classification_figures, "landmarks": landmark_figures, "retrieval": retrieval_figures}
+_Found = tuple[dict, Callable[[], dict[str, Figure]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """What is scored and how.
+
+    Attributes:
+      model: see `open_model`.
+      protocol: one of `ALL_PROTOCOLS`.
+      source: the data set; `lfw` and `bin` read only its `data`.
+      view: how a network sees images.
+      split: whose test half is scored (not by `lfw` and `bin`).
+      image_cache: see `cache_images`.
+      flip: whether embeddings are the sum of those of image and flipped image.
+      distance: one of `kd_tf.evaluation.pairs.DISTANCES`, for `lfw` and `bin`; None: their `squared_l2`.
+    """
+
+    model: str
+    protocol: str
+    source: SourceConfig
+    view: ViewConfig
+    split: SplitConfig = SplitConfig()
+    image_cache: str | None = None
+    flip: bool = False
+    distance: str | None = None
+
+    def __post_init__(self):
+        if self.protocol not in ALL_PROTOCOLS:
+            raise InputError(f"--protocol={self.protocol} is unknown; known: {', '.join(ALL_PROTOCOLS)}")
+        for flag, given, users in (("flip", self.flip, _FLIPPING), ("distance", self.distance, PAIR_PROTOCOLS)):
+            if given and self.protocol not in users:
+                raise InputError(f"--{flag} has no effect with --protocol={self.protocol}; it is for {', '.join(users)}")
+        if self.source.data.startswith("bin:") and self.protocol != "bin":
+            raise InputError(f"--data={self.source.data} holds pairs, for --protocol=bin; --protocol={self.protocol} needs a data set")
+
+
+def evaluate(config: EvaluationConfig, output: str | None = None) -> dict:
+    """Scores a model and, where there is an `output`, writes `metrics.json` and pictures into that folder.
+
+    Returns:
+      What `metrics.json` holds: `protocol`, `model`, `data` and the scores.
+
+    Raises:
+      InputError: see `open_model`, `open_data`, `open_pairs` and `check_model`; or `output` cannot be written or holds a run.
+    """
+    if output:
+        _check_output(output)
+    model = open_model(config.model, config.view, config.image_cache)
+    found = _score_pairs if config.protocol in PAIR_PROTOCOLS else _score_split
+    scores, figures = found(config, model)
+    metrics = {"protocol": config.protocol, "model": config.model} | rounded(scores)
+    if output:
+        _write(output, metrics, figures())
+    return metrics
+
+
+def _score_split(config: EvaluationConfig, model: ScoredModel) -> _Found:
+    if config.protocol == "retrieval" and isinstance(model, StoredEmbeddings) and model.knows_identities:
+        name, answers = config.model, model.own_answers(flip=config.flip)
+    else:
+        split = open_data(config.source, config.view, config.split).test
+        check_model(model, split, config.protocol)
+        if config.protocol == "landmarks":
+            split = split.with_landmarks()
+        name, answers = split.source.name, model.answers(split, (NEEDS[config.protocol],), flip=config.flip)
+        answers.require_finite(config.model, split)
+    flip = {"flip": config.flip} if config.protocol in _FLIPPING else {}
+    return {"data": name} | flip | score_answers(answers, config.protocol), lambda: _FIGURES[config.protocol](answers)
+
+
+def _score_pairs(config: EvaluationConfig, model: ScoredModel) -> _Found:
+    distance = config.distance or "squared_l2"
+    needed = "hidden" if distance == "raw_squared_l2" else "embedding"
+    require_output(model, needed, f"{config.protocol} and --distance={distance}" if config.distance else config.protocol)
+    source, pairs = open_pairs(config.protocol, config.source.data)
+    warn_of_shared_people(config.model, config.protocol)
+    split = pair_split(source, pairs)
+    answers = model.answers(split, (needed,), flip=config.flip)
+    answers.require_finite(config.model, split)
+    scored = ScoredPairs(answers, split, pairs, distance)
+    scored.log_missing_rates()
+    return {"data": source.name, "flip": config.flip, "distance": distance} | scored.scores, scored.figures
+
+
+def _check_output(output: str) -> None:
+    """Raises `InputError` where `output` cannot become a folder of results, before hours are spent on them."""
+    if os.path.exists(os.path.join(output, FLAGS_FILE)):
+        raise InputError(f"--output={output} is a run directory, whose own metrics.json would be lost; give another folder")
+    existing = output
+    while not os.path.lexists(existing):
+        existing = os.path.dirname(existing) or os.curdir
+    if not os.path.isdir(existing) or not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"--output={output} cannot be written: {existing} is not a folder that can be written")
+
+
+def _write(output: str, metrics: dict, figures: dict[str, Figure]) -> None:
+    try:
+        os.makedirs(output, exist_ok=True)
+        for name, figure in figures.items():
+            write_figure(os.path.join(output, f"{name}.png"), figure)
+        write_whole(os.path.join(output, "metrics.json"), json.dumps(metrics, indent=2) + "\n")
+    except OSError as error:
+        raise InputError(f"--output={output} cannot be written: {error}") from error

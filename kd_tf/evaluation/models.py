@@ -1,0 +1,93 @@
+"""What can be scored: networks, exported models and embeddings made elsewhere, all behind one interface."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from kd_tf.data.image_cache import cache_images
+from kd_tf.data.pipeline import evaluation_batches
+from kd_tf.data.source import Source, decode_image
+from kd_tf.data.split import Split
+from kd_tf.data.views import ViewConfig, evaluation_view, make_canvas
+from kd_tf.errors import InputError
+from kd_tf.evaluation.answers import Answers, naming_bad_images
+from kd_tf.evaluation.embeddings import StoredEmbeddings
+from kd_tf.evaluation.exported import ExportedModel, is_exported
+from kd_tf.evaluation.predict import predict
+from kd_tf.networks.face_network import output_shapes
+from kd_tf.networks.stored import load_network
+
+
+class ScoredModel(Protocol):
+    """Something that answers to images.
+
+    Attributes:
+      name: used in messages.
+      outputs: the shapes of what it can be asked for: some of `logits`, `embedding`, `hidden` and `landmarks`.
+    """
+
+    name: str
+    outputs: Mapping[str, tuple]
+
+    def answers(self, split: Split, outputs: tuple[str, ...], *, flip: bool = False) -> Answers:
+        """The answers to the images of a split; `flip` adds those to the flipped images to `embedding` and `hidden`.
+
+        Raises:
+          InputError: an image cannot be read, or this model cannot be asked about these images.
+        """
+
+
+class NetworkModel:
+    """A Keras network that keeps the output contract; it sees, and its landmarks lie in, the evaluation crop.
+
+    Args:
+      network: the network.
+      view: how images become its inputs.
+      image_cache: see `cache_images`; None: images are read in place.
+      batch_size: images asked at a time.
+    """
+
+    def __init__(self, network: tf.keras.Model, view: ViewConfig, image_cache: str | None = None, *, batch_size: int = 256):
+        self.name = repr(network.name)
+        self.outputs = output_shapes(network)
+        self._network = network
+        self._view = view
+        self._image_cache = image_cache
+        self._batch_size = batch_size
+
+    def answers(self, split: Split, outputs: tuple[str, ...], *, flip: bool = False) -> Answers:
+        """See `ScoredModel.answers`."""
+        source, view = cache_images(split.source, self._view, self._image_cache) if self._image_cache else (split.source, self._view)
+        seen = dataclasses.replace(split, source=source)
+        with naming_bad_images(split):
+            found = predict(self._network, evaluation_batches(seen, view, batch_size=self._batch_size), outputs, flip=flip)
+        return Answers(
+            identity_names=split.identity_names, picture=lambda place: _evaluation_crop(source, split.records[place], view), **found
+        )
+
+
+def _evaluation_crop(source: Source, record: int, view: ViewConfig) -> np.ndarray:
+    canvas = make_canvas(decode_image(source.read([record])[0]), view)
+    return evaluation_view(canvas, tf.zeros([5, 2]), view)[0].numpy().astype(np.uint8)
+
+
+def open_model(path: str, view: ViewConfig, image_cache: str | None = None) -> ScoredModel:
+    """Opens what `--model` names.
+
+    Args:
+      path: a `.npz` file of embeddings, a SavedModel that `kd-export` wrote, or what `load_network` takes.
+      view: how a network sees images; an exported model has its own inside.
+      image_cache: for networks.
+
+    Raises:
+      InputError: it cannot be read, or cannot use `image_cache`.
+    """
+    if not path.endswith(".npz") and not is_exported(path):
+        return NetworkModel(load_network(path, "model", image_size=view.image_size), view, image_cache)
+    if image_cache:
+        raise InputError(f"--image_cache={image_cache} holds what a network sees, which --model={os.path.basename(path)} does not look at")
+    return StoredEmbeddings(path) if path.endswith(".npz") else ExportedModel(path)

@@ -1,0 +1,68 @@
+"""Runs kd-evaluate as a user does."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kd_tf.networks.stored import save_network
+from tests.bin.binaries_test import refused, script
+from tests.images import write_people, write_text
+
+
+@pytest.fixture(scope="module", name="folder")
+def make_folder(tmp_path_factory):
+    """LFW with five people, and a run that was trained on those who have three images."""
+    folder = tmp_path_factory.mktemp("scored")
+    write_people(folder / "lfw" / "lfw-deepfunneled", {"Ann_Lee": 3, "Bob_Ray": 3, "Cat_Fox": 2, "Dan_Orr": 1})
+    fold = "Ann_Lee 1 3\nAnn_Lee 2 Cat_Fox 2\n"
+    write_text(folder / "lfw" / "pairs.txt", f"2 1\n{fold}Bob_Ray 1 2\nBob_Ray 3 Dan_Orr 1\n")
+    images = tf.keras.Input([16, 16, 3])
+    small = tf.keras.layers.Flatten()(tf.keras.layers.AveragePooling2D(4)(images))
+    outputs = {"embedding": tf.keras.layers.UnitNormalization()(small), "logits": tf.keras.layers.Dense(2)(small)}
+    (folder / "run").mkdir()
+    save_network(tf.keras.Model(images, outputs), str(folder / "run" / "student.keras"))
+    write_text(folder / "run" / "flags.txt", f"--data=lfw:{folder}/lfw\n--min_images=3\n--image_size=16\n")
+    return folder
+
+
+def test_a_run_says_what_it_is_scored_on(folder):
+    result = script("kd-evaluate", f"--model={folder}/run", "--protocol=lfw", "--flip", "--distance=angular", f"--output={folder}/scores")
+    assert result.returncode == 0, result.stderr
+    scores = json.loads(result.stdout)
+    # All people are there, with the pairs' images alone.
+    assert (scores["protocol"], scores["data"], scores["pairs"], scores["folds"]) == ("lfw", f"lfw:{folder}/lfw", 4, 2)
+    assert (scores["model"], scores["flip"], scores["distance"]) == (f"{folder}/run", True, "angular")
+    assert json.loads((folder / "scores" / "metrics.json").read_text()) == scores
+    assert set(os.listdir(folder / "scores")) == {"metrics.json", "roc.png", "hardest_pairs.png"}
+    assert "was trained on lfw:" in result.stderr
+    assert "TAR at FAR 0.1 needs 100 negative pairs; there are 2" in result.stderr
+
+
+def test_embeddings_alone_and_nothing_written(tmp_path):
+    np.savez(tmp_path / "rows.npz", embeddings=[[1.0, 0], [0.9, 0.1], [0, 1], [0.1, 1]], identities=["a", "a", "a", "b"])
+    before = os.listdir(tmp_path)
+    result = script("kd-evaluate", f"--model={tmp_path}/rows.npz", "--protocol=retrieval")
+    assert result.returncode == 0, result.stderr
+    scores = json.loads(result.stdout)
+    # The third row's nearest is the fourth.
+    assert (scores["rank1"], scores["queries"]) == (pytest.approx(66.6667), 3)
+    assert os.listdir(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--protocol=classification", "--flip"], "--flip has no effect with --protocol=classification; it is for retrieval, lfw, bin"),
+        (["--protocol=lfw", "--distance=cosine"], "--distance=cosine: value should be one of <squared_l2|angular|raw_squared_l2>"),
+        (["--protocol=landmarks"], "lacks the output 'landmarks' (it has: embedding, logits)"),
+        (["--protocol=lfw", "--output={folder}/run"], "--output={folder}/run is a run directory"),
+    ],
+)
+def test_bad_input_is_one_line(folder, flags, message):
+    flags = [flag.format(folder=folder) for flag in flags]
+    before = sorted(os.listdir(folder))
+    assert message.format(folder=folder) in refused(script("kd-evaluate", f"--model={folder}/run", *flags))
+    assert sorted(os.listdir(folder)) == before
