@@ -10,12 +10,9 @@ from kd_tf.evaluation.baselines import majority_baseline, mean_shape_baseline, p
 from kd_tf.files import write_whole
 from kd_tf.networks.face_network import NetworkConfig
 from kd_tf.study.recipe import Recipe, Stage
+from kd_tf.study.runs import check_runs, run_all
 from kd_tf.study.table import results_table
-from kd_tf.training.batches import plan_batches
 from kd_tf.training.config import DistillationConfig, RunConfig, TrainingConfig, VerificationConfig
-from kd_tf.training.run import open_run_data, run
-from kd_tf.training.run_directory import RunDirectory
-from kd_tf.training.strategy import get_strategy
 
 _LOGGER = logging.getLogger(__name__)
 IMAGES_PER_IDENTITY = 4
@@ -36,19 +33,10 @@ def run_study(recipe: Recipe, directory: str, *, seed: int, precision: str, stra
     """
     begun = time.perf_counter()
     configs = {stage.name: _run_config(recipe, stage, directory, seed, precision, strategy) for stage in recipe.stages}
-    for config in configs.values():
-        RunDirectory(config.model_dir).check(config.flagfile())
-        plan_batches(config, open_run_data(config), get_strategy(strategy).num_replicas_in_sync)
+    check_runs(configs)
     baselines = _baselines(recipe, directory)
-    for number, stage in enumerate(recipe.stages, start=1):
-        run_directory = RunDirectory(configs[stage.name].model_dir)
-        if run_directory.finished:
-            _LOGGER.info("stage %d of %d, %s: finished before", number, len(recipe.stages), stage.name)
-            continue
-        _LOGGER.info("stage %d of %d: %s (%s)", number, len(recipe.stages), stage.name, stage.equation)
-        run(configs[stage.name])
-    metrics = {name: RunDirectory(config.model_dir).metrics() for name, config in configs.items()}
-    table = results_table(metrics, baselines)
+    metrics = run_all({f"{stage.name} ({stage.equation})": configs[stage.name] for stage in recipe.stages})
+    table = results_table(dict(zip(configs, metrics.values(), strict=True)), baselines)
     os.makedirs(os.path.join(directory, "tables"), exist_ok=True)
     write_whole(os.path.join(directory, "tables", "results.md"), table)
     _LOGGER.info("%d stages in %.0f s", len(recipe.stages), time.perf_counter() - begun)
@@ -90,7 +78,7 @@ def _baselines(recipe: Recipe, directory: str) -> dict[str, dict[str, float]]:
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
             return json.load(file)
-    data = prepare_data(open_data(recipe.source, recipe.view, split_seed=0), os.path.join(directory, "images"))
+    data = prepare_data(open_data(recipe.source, recipe.view), os.path.join(directory, "images"))
     baselines = _measure_baselines(data)
     write_whole(path, json.dumps(baselines, indent=2) + "\n")
     return baselines

@@ -25,14 +25,15 @@ def results_table(metrics: dict[str, dict], baselines: dict[str, dict[str, float
         rows.append([title, f"{metrics[stages[0]]['parameters']:,}", *scores])
     for title, scores in baselines.items():
         rows.append([title, ABSENT, *(_number(scores.get(key)) for _, _, key in COLUMNS)])
-    return _markdown(rows)
+    return markdown_table(rows)
 
 
 def _number(value: float | None) -> str:
     return ABSENT if value is None else f"{value:.2f}"
 
 
-def _markdown(rows: list[list[str]]) -> str:
+def markdown_table(rows: list[list[str]]) -> str:
+    """Markdown of rows of cells, the first the head; the first column is aligned left, the others right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
 
     def line(cells: list[str]) -> str:

@@ -42,9 +42,11 @@ def test_the_whole_chain_runs_and_finished_stages_are_not_run_again(tmp_path, mo
         assert directory.metrics()["task"] == stage.task
         teacher = recorded_flags(directory.path).get("teacher")
         assert teacher == (os.path.join(tmp_path, stage.teacher) if stage.teacher else None)
-    network = load_network(str(tmp_path / "student_alignment"), "model", image_size=16)
-    assert set(network.output) == {"hidden", "embedding", "logits", "landmarks"}
-    monkeypatch.setattr("kd_tf.study.study.run", lambda config: pytest.fail(f"{config.model_dir} was run again"))
+    # A teacher keeps the head that serves later soft targets; a student has what its loss needs.
+    for name, heads in (("teacher_alignment", {"logits", "landmarks"}), ("student_alignment", {"landmarks"})):
+        network = load_network(str(tmp_path / name), "model", image_size=16)
+        assert set(network.output) == {"hidden", "embedding"} | heads
+    monkeypatch.setattr("kd_tf.study.runs.run", lambda config: pytest.fail(f"{config.model_dir} was run again"))
     assert run_study(recipe, str(tmp_path), seed=0, precision="float32", strategy="one") == table
     with pytest.raises(InputError, match="--seed=0 instead of --seed=1"):
         run_study(recipe, str(tmp_path), seed=1, precision="float32", strategy="one")
