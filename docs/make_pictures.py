@@ -49,7 +49,7 @@ def contact_sheet(people: int = 7, pictures: int = 10) -> list[list[np.ndarray]]
 
 def landmark_sheet(study: str, rows: int = 2, columns: int = 8) -> list[list[np.ndarray]]:
     """Test faces with true and predicted landmarks."""
-    data = prepare_data(open_data(SourceConfig(), ViewConfig(image_size=32), split_seed=0), os.path.join(study, "images"))
+    data = prepare_data(open_data(SourceConfig(), ViewConfig(image_size=32)), os.path.join(study, "images"))
     networks = [load_network(os.path.join(study, name), "model", image_size=32) for name in ("teacher_alignment", "student_alignment")]
     images, targets = next(iter(evaluation_batches(data.test, data.view, batch_size=512)))
     chosen = np.linspace(0, len(images) - 1, rows * columns).astype(int)
