@@ -20,7 +20,8 @@ class RootMeanSquare(tf.keras.metrics.Mean):
 class GradientBalance:
     """Measures the norm of each weighted term's gradient at K_S over the global batch, every `BALANCE_STEPS` steps.
 
-    On several replicas it measures at every step.
+    On several replicas a term that compares images across them is measured at every step: TensorFlow does not let replicas meet inside
+    a condition.
 
     Args:
       names: of the terms.
@@ -29,7 +30,7 @@ class GradientBalance:
     def __init__(self, names: tuple[str, ...]):
         self.metrics = {name: RootMeanSquare(name=f"{name}{GRADIENT}") for name in names}
 
-    def update(self, step: tf.Tensor, tape: tf.GradientTape, losses: dict[str, tf.Tensor], hidden: tf.Tensor) -> None:
+    def update(self, step: tf.Tensor, tape: tf.GradientTape, losses: dict[str, tf.Tensor], hidden: tf.Tensor, *, across: set[str]) -> None:
         """Measures, where `step` is due.
 
         Args:
@@ -37,17 +38,16 @@ class GradientBalance:
           tape: persistent; has seen the losses.
           losses: this replica's share of each term with its weight.
           hidden: K_S.
+          across: the terms that compare images of several replicas.
         """
 
-        def measure():
-            for name, metric in self.metrics.items():
+        def measure(names: set[str]) -> bool:
+            for name in sorted(names):
                 gradient = tape.gradient(losses[name], hidden, unconnected_gradients="zero")
                 # A mean over the replicas of what sums over them.
-                metric.update_state(replica_count() * tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32))))
+                self.metrics[name].update_state(replica_count() * tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32))))
             return True
 
-        if replica_count() > 1:
-            # Triplets span the replicas, and TensorFlow does not let replicas meet inside a condition.
-            measure()
-        else:
-            tf.cond(tf.equal(step % BALANCE_STEPS, 0), measure, lambda: False)
+        always = across & set(self.metrics) if replica_count() > 1 else set()
+        measure(always)
+        tf.cond(tf.equal(step % BALANCE_STEPS, 0), lambda: measure(set(self.metrics) - always), lambda: False)

@@ -85,7 +85,8 @@ class Distiller(tf.keras.Model):
             loss = self._total(losses)
         # A head that this task does not train has no gradient.
         gradients = [pair for pair in self._gradients(loss, tape) if pair[0] is not None]
-        self._balance.update(self.optimizer.iterations, tape, losses, outputs.get("hidden"))
+        across = {term.name for term in terms if term.value.shape.rank == 0}
+        self._balance.update(self.optimizer.iterations, tape, losses, outputs.get("hidden"), across=across)
         self.optimizer.apply_gradients(gradients)
         logs = self._log(loss, terms, self.measures(targets, outputs), sample_weight, batch_size)
         return logs | {metric.name: metric.result() for metric in self._balance.metrics.values()}

@@ -78,10 +78,10 @@ class TeacherTargets:
     def check_networks(self, student: tf.keras.Model, teacher: LiveTeacher | None) -> None:
         """Raises `InputError` where the networks lack what the terms compare, or it has other identities or positions."""
         self.check_teacher(teacher is not None)
-        require_outputs(student, self.outputs, f"the student {student.name!r}")
         if not self.outputs:
             return
         teacher.require(*self.outputs)
+        require_outputs(student, self.outputs, f"the student {student.name!r}")
         if "logits" in self.outputs and output_width(student, "logits") != teacher.width("logits"):
             without = " ".join(f"--{name}=0" for name in ("alpha", "logits_weight") if getattr(self, name))
             raise InputError(

@@ -19,6 +19,8 @@ from kd_tf.data.split import Split
 from kd_tf.errors import InputError
 from kd_tf.evaluation.answers import Answers
 
+BLOCK = 4096
+
 
 class StoredEmbeddings:
     """The rows of a file, normalised as `embedding` and as they are as `hidden`.
@@ -110,7 +112,7 @@ def _checked_rows(path: str, rows: np.ndarray) -> np.ndarray:
     if rows.ndim != 2 or not rows.size or rows.dtype.kind not in "fiu":
         raise InputError(f"--model={path}: 'embeddings' must be numbers of shape [n, width], it is {rows.dtype} {list(rows.shape)}")
     with np.errstate(over="ignore"):
-        rows = rows.astype(np.float32)
+        rows = rows.astype(np.float32, copy=False)
     for fault, wrong in (("not finite", ~np.isfinite(rows).all(axis=1)), ("all 0 and has no direction", ~rows.any(axis=1))):
         if wrong.any():
             raise InputError(f"--model={path}: 'embeddings' row {wrong.argmax()} is {fault} ({wrong.sum()} of {len(rows)} rows)")
@@ -132,5 +134,9 @@ def _checked_labels(path: str, key: str, labels: np.ndarray, rows: int) -> np.nd
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
-    rows = rows.astype(np.float64)
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    """Normalised in float64, some rows at a time: all of them may not fit."""
+    unit = np.empty(rows.shape, np.float32)
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK].astype(np.float64)
+        unit[start : start + BLOCK] = block / np.linalg.norm(block, axis=1, keepdims=True)
+    return unit

@@ -15,6 +15,8 @@ from kd_tf.files import write_whole
 from kd_tf.study.runs import check_runs, run_all
 from kd_tf.study.table import markdown_table
 from kd_tf.training.config import DistillationConfig, RunConfig
+from kd_tf.training.run import open_run_data
+from kd_tf.training.student import make_distiller
 
 CONTROL, SOFT, HIDDEN, BOTH = (0, 0), (1, 0), (0, 1), (1, 1)
 CELLS = (CONTROL, SOFT, HIDDEN, BOTH)
@@ -78,6 +80,8 @@ def select_targets(config: RunConfig, seeds: list[int]) -> str:
         f"alpha {alpha}, beta {beta}, seed {seed}": _run_config(config, (alpha, beta), seed) for alpha, beta in CELLS for seed in seeds
     }
     check_runs(configs)
+    # Both terms at once find out whether the networks have what they compare.
+    make_distiller(config, open_run_data(config))
     metrics = list(run_all(configs).values())
     score, higher_is_better = SCORES[config.task]
     scores = np.array([run[score] for run in metrics], float).reshape(len(CELLS), len(seeds))
@@ -141,7 +145,7 @@ def _report(selection: Selection, config: RunConfig, seeds: list[int]) -> str:
         f"Chance alone makes gains of up to {selection.noise:.2f} either way ({CONFIDENCE:.0%}, {len(seeds)} seeds).",
         _verdict(selection, SOFT, "The soft targets"),
         _verdict(selection, HIDDEN, "The hidden layer"),
-        _choice(selection),
+        *_choice(selection),
     ]
     return markdown_table(rows) + "\n" + "\n".join(sentences) + "\n"
 
@@ -149,10 +153,19 @@ def _report(selection: Selection, config: RunConfig, seeds: list[int]) -> str:
 def _verdict(selection: Selection, cell: tuple[int, int], term: str) -> str:
     gain = selection.gain(cell)
     if abs(gain) <= selection.noise:
-        return f"{term}: {gain:+.2f}, which cannot be told from noise: dropped."
-    return f"{term}: {gain:+.2f}, beyond the noise: {'helps' if gain > 0 else 'hurts, dropped'}."
+        return f"{term}: {gain:+.2f}, which cannot be told from noise."
+    return f"{term}: {gain:+.2f}, beyond the noise: {'helps' if gain > 0 else 'hurts'}."
 
 
-def _choice(selection: Selection) -> str:
-    names = {CONTROL: "no target: train without a teacher", SOFT: "soft", HIDDEN: "hidden", BOTH: "soft and hidden"}
-    return f"Chosen: {names[selection.winner]} (winner.flags)."
+def _choice(selection: Selection) -> list[str]:
+    """What is taken, and why both terms or only one of two that help."""
+    names = {CONTROL: "no target", SOFT: "the soft targets", HIDDEN: "the hidden layer", BOTH: "both"}
+    winner = selection.winner
+    better = max((CONTROL, SOFT, HIDDEN), key=lambda cell: 0.0 if cell == CONTROL else selection.gain(cell))
+    gain = selection.gain(BOTH, over=better)
+    told = "beyond the noise" if abs(gain) > selection.noise else "which cannot be told from noise"
+    dropped = {CONTROL: "both terms", SOFT: "the hidden layer", HIDDEN: "the soft targets", BOTH: "nothing"}
+    return [
+        f"Both: {gain:+.2f} over {names[better]}, {told}.",
+        f"Chosen: {names[winner]} (winner.flags); dropped: {dropped[winner]}.",
+    ]

@@ -26,20 +26,25 @@ class InitRule:
     tasks: tuple[str, ...]
 
 
+def _taught(start: dict[str, str]) -> bool:
+    """Whether a run had a teacher that it was asked to match in something."""
+    return "teacher" in start and any(float(start.get(weight, 0)) > 0 for weight in ("alpha", "beta", "logits_weight"))
+
+
 _ALL = ("classification", "alignment", "verification")
 INIT_RULES = {
     "fitnet": InitRule("a run of --task=hint", lambda start, task: start["task"] == "hint", _ALL),
     "pretrain": InitRule(
-        "a run of the same task without a teacher", lambda start, task: start["task"] == task and "teacher" not in start, _ALL
+        "a run of the same task without a teacher", lambda start, task: start["task"] == task and not _taught(start), _ALL
     ),
     "ours": InitRule(
         "a classification run without a teacher (W_S0)",
-        lambda start, task: start["task"] == "classification" and "teacher" not in start,
+        lambda start, task: start["task"] == "classification" and not _taught(start),
         ("classification",),
     ),
     "distill": InitRule(
         "a classification run with a teacher (W_S^cls)",
-        lambda start, task: start["task"] == "classification" and "teacher" in start,
+        lambda start, task: start["task"] == "classification" and _taught(start),
         ("alignment", "verification"),
     ),
 }
@@ -65,5 +70,5 @@ def check_init_rule(rule: str | None, init: str | None, task: str) -> None:
     if not start:
         raise InputError(f"--init_rule={rule} starts from {wanted.demand}, but --init={init} is no run directory")
     if not wanted.fits(start, task):
-        taught = f"taught by {start['teacher']}" if "teacher" in start else "without a teacher"
+        taught = f"taught by {start['teacher']}" if _taught(start) else "without a teacher"
         raise InputError(f"--init_rule={rule} starts from {wanted.demand}, but --init={init} is a run of --task={start['task']} {taught}")

@@ -24,6 +24,7 @@ def train(
     evaluations: int,
     directory: RunDirectory,
     name: str,
+    scored: str = "test split",
 ) -> dict[str, float]:
     """Trains to global step `steps`, from the last checkpoint where there is one.
 
@@ -36,6 +37,7 @@ def train(
       evaluations: how often the test split is scored, and a checkpoint written, at equal distances.
       directory: where checkpoints and TensorBoard's events go.
       name: stands before the progress bar.
+      scored: what `test_batches` are, in words.
 
     Returns:
       `steps`, `seconds` (of training, without evaluation) and `images_per_second` of this process.
@@ -57,7 +59,7 @@ def train(
         step = end
         if test_batches is not None:
             scores = distiller.evaluate(test_batches, verbose=0, callbacks=[logger], return_dict=True)
-            _LOGGER.info("step %d of %d, test split: %s", step, steps, ", ".join(f"{key} {value:.4g}" for key, value in scores.items()))
+            _LOGGER.info("step %d of %d, %s: %s", step, steps, scored, ", ".join(f"{key} {value:.4g}" for key, value in scores.items()))
         global_step.assign(step)
         manager.save(step)
     return {

@@ -8,9 +8,10 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
+from kd_tf.data.sources import SourceConfig
 from kd_tf.data.split import SplitConfig
 from kd_tf.errors import InputError
-from kd_tf.flags import distillation_flags, run_flags
+from kd_tf.flags import data_flags, distillation_flags, run_flags
 from kd_tf.training.config import DistillationConfig, RunConfig, VerificationConfig
 from tests.runs import small_run
 
@@ -96,6 +97,12 @@ def test_one_parse_leaves_nothing_behind():
         small_run("/runs/x", task="hint", distillation=DistillationConfig(teacher="/t", beta=1.0), hint_stage="stage4"),
         small_run(
             "/runs/x",
+            source=SourceConfig("ms_celeb_1m:/ms1m", 5, "/lists/lfw.txt", "/lists/clean.txt", "/index"),
+            distillation=DistillationConfig(teacher="/t", alpha=1.0),
+            skip_broken=7,
+        ),
+        small_run(
+            "/runs/x",
             task="verification",
             distillation=DistillationConfig(teacher="/t", alpha=1.0),
             verification=VerificationConfig(margin=0.3, triplet_mining="hard", identity_weight=0.5),
@@ -103,13 +110,48 @@ def test_one_parse_leaves_nothing_behind():
             training={"seed": 5},
         ),
     ],
-    ids=["classification", "alignment", "hint", "verification"],
+    ids=["classification", "alignment", "hint", "large_data", "verification"],
 )
 def test_a_flagfile_is_read_as_the_run_that_wrote_it(tmp_path, config):
     (tmp_path / "flags.txt").write_text(config.flagfile())
     with flagsaver.flagsaver():
         flags.FLAGS(["kd-distill", f"--flagfile={tmp_path}/flags.txt"])
         assert run_flags.run_config_from_flags(distillation_flags.distillation_config_from_flags()) == config
+
+
+@pytest.mark.parametrize(
+    ("given", "excluded"),
+    [
+        ("list.txt", "/somewhere/list.txt"),
+        ("casia_webface_lfw", "casia_webface_lfw"),
+        ("lists/casia_webface_lfw", "/somewhere/lists/casia_webface_lfw"),
+    ],
+)
+def test_paths_are_those_of_every_folder_and_the_packages_lists_have_names(monkeypatch, given, excluded):
+    monkeypatch.setattr(os, "getcwd", lambda: "/somewhere")
+    found = _run_config(
+        "--alpha=0", f"--exclude_identities={given}", "--data=casia_webface:faces", "--clean_list=c.txt", "--index_dir=i"
+    ).source
+    assert (found.exclude_identities, found.clean_list, found.index_dir) == (excluded, "/somewhere/c.txt", "/somewhere/i")
+    assert found.data == "casia_webface:/somewhere/faces"
+
+
+@pytest.mark.parametrize(
+    ("given", "excluded"), [([], "casia_webface_lfw"), (["--exclude_identities=/lists/other.txt"], "/lists/other.txt")]
+)
+def test_a_run_that_is_scored_says_who_is_left_out(tmp_path, given, excluded):
+    (tmp_path / "flags.txt").write_text("--data=casia_webface:/faces\n--exclude_identities=casia_webface_lfw\n--clean_list=/c.txt\n")
+    with flagsaver.flagsaver():
+        flags.FLAGS(["kd-evaluate", *given])
+        assert data_flags.source_config_from_flags(str(tmp_path)) == SourceConfig(
+            "casia_webface:/faces", exclude_identities=excluded, clean_list="/c.txt"
+        )
+
+
+@pytest.mark.parametrize("given", ["--skip_broken=-1", "--min_images=0", "--skip_broken=few"])
+def test_counts_that_cannot_be(given):
+    with pytest.raises(flags.IllegalFlagValueError, match=given.partition("=")[0].lstrip("-")):
+        _run_config(given)
 
 
 def test_the_program_refuses_in_one_line(tmp_path):

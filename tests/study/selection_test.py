@@ -7,6 +7,8 @@ from scipy import stats
 
 from kd_tf.data.split import SplitConfig
 from kd_tf.errors import InputError
+from kd_tf.networks.face_network import NetworkConfig, make_face_network
+from kd_tf.networks.stored import save_network
 from kd_tf.study.selection import BOTH, CELLS, CONTROL, HIDDEN, SOFT, Selection, select_targets
 from kd_tf.training.config import DistillationConfig, RunConfig
 from kd_tf.training.run_directory import RunDirectory
@@ -129,6 +131,7 @@ class _Runs:
 def pretend_to_run(monkeypatch):
     runs = _Runs()
     monkeypatch.setattr("kd_tf.study.runs.run", runs)
+    monkeypatch.setattr("kd_tf.study.selection.make_distiller", lambda config, data: None)
     return runs
 
 
@@ -169,8 +172,9 @@ def test_the_report_and_the_flags_of_a_winner(runs, tmp_path):
         "rank1 on the validation split in percent, higher is better; gain over (0, 0), the control of the same start and length.",
         "Chance alone makes gains of up to 3.67 either way (95%, 2 seeds).",
         "The soft targets: +5.00, beyond the noise: helps.",
-        "The hidden layer: -6.00, beyond the noise: hurts, dropped.",
-        "Chosen: soft (winner.flags).",
+        "The hidden layer: -6.00, beyond the noise: hurts.",
+        "Both: -6.00 over the soft targets, beyond the noise.",
+        "Chosen: the soft targets (winner.flags); dropped: the hidden layer.",
     ]
     assert (tmp_path / "selection.md").read_text() == report
     flags = _flags(tmp_path / "winner.flags")
@@ -186,23 +190,27 @@ def test_a_lower_score_that_is_better(runs, tmp_path):
     assert report.splitlines()[7:] == [
         "nrmse on the validation split in percent, lower is better; gain over (0, 0), the control of the same start and length.",
         "Chance alone makes gains of up to 3.67 either way (95%, 2 seeds).",
-        "The soft targets: +1.00, which cannot be told from noise: dropped.",
+        "The soft targets: +1.00, which cannot be told from noise.",
         "The hidden layer: +6.00, beyond the noise: helps.",
-        "Chosen: hidden (winner.flags).",
+        "Both: +0.50 over the hidden layer, which cannot be told from noise.",
+        "Chosen: the hidden layer (winner.flags); dropped: the soft targets.",
     ]
     assert {"--alpha=0.0", "--beta=2.0"} <= set(_flags(tmp_path / "winner.flags"))
 
 
 def test_both_targets_together(runs, tmp_path):
     runs.selection = _selection([50, 55, 56, 62], spread=1.0)
-    assert select_targets(_config(tmp_path), [0, 1]).splitlines()[-1] == "Chosen: soft and hidden (winner.flags)."
+    assert select_targets(_config(tmp_path), [0, 1]).splitlines()[-2:] == [
+        "Both: +6.00 over the hidden layer, beyond the noise.",
+        "Chosen: both (winner.flags); dropped: nothing.",
+    ]
     assert {"# a flagfile of kd-distill", "--alpha=0.5", "--beta=2.0"} <= set(_flags(tmp_path / "winner.flags"))
 
 
 def test_no_target(runs, tmp_path):
     runs.selection = _selection([50, 51, 52, 50], spread=1.0)
     report = select_targets(_config(tmp_path), [0, 1])
-    assert report.splitlines()[-1] == "Chosen: no target: train without a teacher (winner.flags)."
+    assert report.splitlines()[-1] == "Chosen: no target (winner.flags); dropped: both terms."
     flags = _flags(tmp_path / "winner.flags")
     assert flags[0] == "# a flagfile of kd-train"
     assert not any(flag.startswith(("--teacher", "--alpha", "--beta", "--temperature")) for flag in flags)
@@ -246,3 +254,12 @@ def test_choices_that_cannot_be_made_are_refused_before_anything_is_written(runs
         select_targets(_config(tmp_path / "selection", **changes), seeds)
     assert message in str(error.value)
     assert runs.made == [] and os.listdir(tmp_path) == []
+
+
+def test_networks_that_lack_what_a_target_compares_are_refused_before_the_first_run(tmp_path, monkeypatch):
+    monkeypatch.setattr("kd_tf.study.runs.run", lambda config: pytest.fail("a run began"))
+    network = make_face_network(NetworkConfig("resnet26", 8), image_size=16, landmarks=True)
+    save_network(network, str(tmp_path / "teacher.keras"))
+    distillation = DistillationConfig(teacher=str(tmp_path / "teacher.keras"), alpha=1.0, beta=1.0)
+    with pytest.raises(InputError, match="the teacher 'resnet26_8' lacks the output 'logits'"):
+        select_targets(_config(tmp_path / "selection", distillation=distillation, task="alignment"), [0, 1])

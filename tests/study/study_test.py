@@ -9,7 +9,7 @@ from kd_tf.errors import InputError
 from kd_tf.networks.stored import load_network
 from kd_tf.study.recipe import quick_recipe
 from kd_tf.study.study import run_study
-from kd_tf.training.run_directory import RunDirectory, recorded_flags
+from kd_tf.training.run_directory import RunDirectory, recorded_flags, recorded_identities
 
 
 @pytest.mark.parametrize("data", ["synthetic", "lfw:/faces"])
@@ -46,6 +46,10 @@ def test_the_whole_chain_runs_and_finished_stages_are_not_run_again(tmp_path, mo
     for name, heads in (("teacher_alignment", {"logits", "landmarks"}), ("student_alignment", {"landmarks"})):
         network = load_network(str(tmp_path / name), "model", image_size=16)
         assert set(network.output) == {"hidden", "embedding"} | heads
+    # Whoever has that head says whom it knows.
+    people = [f"synthetic_{person:06d}" for person in range(16)]
+    known = {stage.name: recorded_identities(str(tmp_path / stage.name)) for stage in stages}
+    assert known == {stage.name: None if stage.name == "student_alignment" else people for stage in stages}
     monkeypatch.setattr("kd_tf.study.runs.run", lambda config: pytest.fail(f"{config.model_dir} was run again"))
     assert run_study(recipe, str(tmp_path), seed=0, precision="float32", strategy="one") == table
     with pytest.raises(InputError, match="--seed=0 instead of --seed=1"):
