@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.*)"', (ROOT / "kd_tf/__init__.py").read_text(encoding="utf-8")).group(1)
-BINARIES = ("train", "distill", "evaluate", "export", "reproduce", "select-targets")
+BINARIES = ("train", "distill", "evaluate", "export", "reproduce", "prepare", "select-targets")
 
 setup(
     name="kd_tf",
@@ -18,6 +18,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.12",
     packages=[*find_packages(include=["kd_tf", "kd_tf.*"]), "kd_tf.flags", "kd_tf.bin"],
+    package_data={"kd_tf": ["data/lists/*.txt"]},
     package_dir={"kd_tf.flags": "flags", "kd_tf.bin": "bin"},
     install_requires=[
         "tensorflow==2.15.1",
@@ -31,7 +32,8 @@ setup(
         "opencv-python-headless>=4.8,<4.12",
         "matplotlib>=3.8,<4",
         "scipy>=1.11,<2",
+        "array_record>=0.8,<0.9",
     ],
-    extras_require={"test": ["pytest>=8,<10", "ruff>=0.9,<0.18"]},
+    extras_require={"test": ["pytest>=8,<10", "pytest-xdist>=3.5,<4", "ruff>=0.9,<0.18"]},
     entry_points={"console_scripts": [f"kd-{name} = kd_tf.bin.{name.replace('-', '_')}:run" for name in BINARIES]},
 )

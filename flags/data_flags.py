@@ -1,5 +1,6 @@
 """Which images, and how a network sees them."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -7,12 +8,32 @@ from absl import flags
 
 from kd_tf.data.sources import SourceConfig
 from kd_tf.data.split import SPLITS, SplitConfig
+from kd_tf.data.subset import PACKAGE_LISTS
 from kd_tf.data.views import ViewConfig
 from kd_tf.flags.paths import absolute_path
 from kd_tf.training.run_directory import recorded_flags
 
-DATA = flags.DEFINE_string("data", "synthetic", "The data set: synthetic, lfw:PATH or folder:PATH (one folder an identity).")
-MIN_IMAGES = flags.DEFINE_integer("min_images", 1, "Leave out identities with fewer images (lfw, folder).", lower_bound=1)
+DATA = flags.DEFINE_string(
+    "data",
+    "synthetic",
+    "The data set: synthetic, or casia_webface:PATH, celeba:PATH, folder:PATH (one folder an identity), lfw:PATH, ms_celeb_1m:PATH, "
+    "packed:PATH, recordio:PATH.",
+)
+MIN_IMAGES = flags.DEFINE_integer("min_images", 1, "Leave out identities with fewer images.", lower_bound=1)
+EXCLUDE_IDENTITIES = flags.DEFINE_string(
+    "exclude_identities",
+    None,
+    "Leave out the identities that this file names, one a line, or that this list of the package names: casia_webface_lfw.",
+)
+CLEAN_LIST = flags.DEFINE_string(
+    "clean_list", None, "Keep only the images of this list, in its classes: lines of image and class (casia_webface, ms_celeb_1m)."
+)
+INDEX_DIR = flags.DEFINE_string(
+    "index_dir", None, "Where to keep the index that is built once. Absent: beside the data (ms_celeb_1m, recordio)."
+)
+SKIP_BROKEN = flags.DEFINE_integer(
+    "skip_broken", 0, "Leave out up to so many images that cannot be read or decoded; a run looks at all of them first.", lower_bound=0
+)
 IDENTITIES = flags.DEFINE_integer("identities", 100, "People drawn by --data=synthetic.", lower_bound=2)
 PICTURES = flags.DEFINE_integer("pictures", 50, "Pictures of each person drawn by --data=synthetic.", lower_bound=1)
 PICTURE_SIZE = flags.DEFINE_integer("picture_size", 64, "Height and width in pixels of pictures drawn by --data=synthetic.", lower_bound=16)
@@ -35,6 +56,9 @@ IMAGE_SIZE = flags.DEFINE_integer("image_size", 224, "Height and width in pixels
 CENTRAL_FRACTION = flags.DEFINE_float(
     "central_fraction", 1.0, "The share of an image's width and height that is used, around its centre.", lower_bound=0.01, upper_bound=1.0
 )
+ALIGN = flags.DEFINE_boolean(
+    "align", False, "Turn, scale and move faces so that their landmarks lie where the usual template has them (verification)."
+)
 JITTER = flags.DEFINE_boolean("jitter", True, "Change brightness, contrast and saturation of training images by up to 20%.")
 
 
@@ -46,6 +70,9 @@ def source_config_from_flags(run: str | None = None) -> SourceConfig:
     return SourceConfig(
         data=f"{name}:{absolute_path(path)}" if path else data,
         min_images=value(MIN_IMAGES),
+        exclude_identities=_list_path(value(EXCLUDE_IDENTITIES)),
+        clean_list=absolute_path(value(CLEAN_LIST)),
+        index_dir=absolute_path(value(INDEX_DIR)),
         identities=value(IDENTITIES),
         pictures=value(PICTURES),
         picture_size=value(PICTURE_SIZE),
@@ -56,7 +83,7 @@ def source_config_from_flags(run: str | None = None) -> SourceConfig:
 def view_config_from_flags(run: str | None = None) -> ViewConfig:
     """How images become network inputs, but for the seed, which is the run's; `run` as above."""
     value = _values(run)
-    return ViewConfig(image_size=value(IMAGE_SIZE), central_fraction=value(CENTRAL_FRACTION), jitter=value(JITTER))
+    return ViewConfig(image_size=value(IMAGE_SIZE), central_fraction=value(CENTRAL_FRACTION), align=value(ALIGN), jitter=value(JITTER))
 
 
 def split_config_from_flags(run: str | None = None) -> SplitConfig:
@@ -65,8 +92,14 @@ def split_config_from_flags(run: str | None = None) -> SplitConfig:
     return SplitConfig(split=value(SPLIT), split_seed=value(SPLIT_SEED), validation=value(VALIDATION))
 
 
+def _list_path(exclude: str | None) -> str | None:
+    """A path as from every folder; the name of a list of the package as it is."""
+    return exclude if exclude in PACKAGE_LISTS else absolute_path(exclude)
+
+
 def _values(run: str | None) -> Callable[[flags.FlagHolder], Any]:
-    recorded = recorded_flags(run) if run else {}
+    # A model may be named by its own path inside the run directory.
+    recorded = (recorded_flags(run) or recorded_flags(os.path.dirname(run))) if run else {}
 
     def value(flag: flags.FlagHolder):
         if flag.present or flag.name not in recorded:

@@ -42,5 +42,6 @@ def run_config_from_flags(distillation: DistillationConfig) -> RunConfig:
         init_rule=INIT_RULE.value,
         hint_stage=HINT_STAGE.value,
         split=data_flags.split_config_from_flags(),
+        skip_broken=data_flags.SKIP_BROKEN.value,
         image_cache=absolute_path(data_flags.IMAGE_CACHE.value),
     )

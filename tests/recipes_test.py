@@ -11,13 +11,12 @@ from absl import flags
 
 from kd_tf.bin import distill, evaluate, train  # noqa: F401
 from kd_tf.data.pipeline import training_batches
-from kd_tf.files import write_whole
 from kd_tf.flags import distillation_flags, evaluation_flags, run_flags
 from kd_tf.training.batches import plan_batches
 from kd_tf.training.config import DistillationConfig, RunConfig
 from kd_tf.training.run import open_run_data, run
-from kd_tf.training.run_directory import FLAGS_FILE
-from kd_tf.training.student import make_distiller
+from kd_tf.training.run_directory import RunDirectory, recorded_identities
+from kd_tf.training.student import identity_names, make_distiller
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PATHS = sorted(os.path.relpath(path, ROOT) for path in glob.glob(f"{ROOT}/recipes/*/*.flags"))
@@ -98,7 +97,7 @@ def test_parses_in_the_papers_setting(parse, path):
 
 
 def test_every_run_makes_one_step(parse, monkeypatch, tmp_path):
-    """From teachers and starts that the other recipes made in one step, kept in memory."""
+    """From teachers and starts that the other recipes made in one step, kept in memory, with the names of those they know."""
     networks = {}
     monkeypatch.setattr("kd_tf.training.student.load_network", lambda path, flag, image_size: networks[path])
     for config in _in_order([_config(parse, path, str(tmp_path)) for path in RUNS]):
@@ -111,8 +110,11 @@ def test_every_run_makes_one_step(parse, monkeypatch, tmp_path):
         distiller.fit(training_batches(data.train, plan.order, data.view, batch_size=plan.batch_size, steps=1), verbose=0)
         assert any((value != variable.numpy()).any() for value, variable in zip(before, distiller.student_variables(), strict=True))
         networks[config.model_dir] = distiller.student
-        os.makedirs(config.model_dir)
-        write_whole(os.path.join(config.model_dir, FLAGS_FILE), config.flagfile())
+        with RunDirectory(config.model_dir).begin(config.flagfile(), identity_names(config, data)):
+            pass
+        # Whom its identity head knows is known of every run that has one: here all are trained on all people.
+        known = sorted(recorded_identities(config.model_dir) or ())
+        assert known == (sorted(data.train.identity_names) if "logits" in distiller.student.output else [])
     assert len(networks) == len(RUNS)
 
 

@@ -4,8 +4,9 @@ import dataclasses
 
 import numpy as np
 
+from kd_tf.data.aligned import align
+from kd_tf.data.broken import sound_records
 from kd_tf.data.image_cache import cache_images
-from kd_tf.data.source import FileSource, verify_images
 from kd_tf.data.sources import SourceConfig, open_source
 from kd_tf.data.split import PAPER_SPLIT, Split, SplitConfig, train_and_test
 from kd_tf.data.views import ViewConfig
@@ -13,11 +14,12 @@ from kd_tf.data.views import ViewConfig
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FaceData:
-    """The two halves of a data set, and the view under which they are read."""
+    """The two halves of a data set, the view under which they are read, and how many broken images were left out."""
 
     train: Split
     test: Split
     view: ViewConfig
+    skipped: int = 0
 
     def with_landmarks(self) -> "FaceData":
         """Those records whose landmarks are known."""
@@ -30,24 +32,35 @@ def open_data(config: SourceConfig, view: ViewConfig, split: SplitConfig = PAPER
     Raises:
       InputError: see `open_source` and `train_and_test`.
     """
-    train, test = train_and_test(open_source(config), split)
+    source, view = align(open_source(config), view)
+    train, test = train_and_test(source, split)
     return FaceData(train, test, view)
 
 
-def prepare_data(data: FaceData, image_cache: str | None) -> FaceData:
-    """Decodes every image once: into the folder `image_cache`, or only to see that it can be.
+def prepare_data(data: FaceData, image_cache: str | None, *, skip_broken: int = 0) -> FaceData:
+    """Sees that the images can be decoded, and keeps them decoded in the folder `image_cache` where there is one.
 
     Args:
       data: as it was opened.
       image_cache: see `cache_images`; None: the data set is read in place.
+      skip_broken: how many images that cannot be read or decoded may be left out.
 
     Raises:
       InputError: an image cannot be read or decoded.
     """
     source = data.train.source
-    if image_cache:
-        source, view = cache_images(source, data.view, image_cache)
-        return FaceData(dataclasses.replace(data.train, source=source), dataclasses.replace(data.test, source=source), view)
-    if isinstance(source, FileSource):
-        verify_images(source, np.concatenate([data.train.records, data.test.records]))
-    return data
+    # A cache serves every task on the data set, so it holds what this one leaves out too.
+    records = np.arange(len(source)) if image_cache else np.union1d(data.train.records, data.test.records)
+    if not source.trusted and (skip_broken or not image_cache):
+        sound = sound_records(source, records, skip_broken=skip_broken)
+        data, records = _without(data, np.setdiff1d(records, sound)), sound
+    if not image_cache:
+        return data
+    source, view = cache_images(source, data.view, image_cache, records)
+    train, test = (dataclasses.replace(half, source=source) for half in (data.train, data.test))
+    return dataclasses.replace(data, train=train, test=test, view=view)
+
+
+def _without(data: FaceData, broken: np.ndarray) -> FaceData:
+    train, test = (dataclasses.replace(half, records=np.setdiff1d(half.records, broken)) for half in (data.train, data.test))
+    return dataclasses.replace(data, train=train, test=test, skipped=len(broken))

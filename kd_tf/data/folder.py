@@ -8,21 +8,19 @@ from kd_tf.errors import InputError
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
 
-def open_folder(path: str, *, min_images: int = 1) -> FileSource:
+def open_folder(path: str) -> FileSource:
     """Opens a folder of folders of images.
 
     Args:
       path: holds one folder an identity; other files and hidden ones are ignored.
-      min_images: identities with fewer images are left out.
 
     Raises:
-      InputError: the path is missing, holds no images, or no identity has enough of them.
+      InputError: the path is missing or holds no images.
     """
     images = images_by_identity(path)
     if not images:
         raise InputError(f"{path} has no images: expected {path}/IDENTITY/IMAGE with one of {', '.join(IMAGE_ENDINGS)}")
-    kept = keep_identities(images, min_images, path)
-    paths = [f"{identity}/{name}" for identity, names in kept.items() for name in names]
+    paths = [f"{identity}/{name}" for identity, names in images.items() for name in names]
     return FileSource(f"folder:{path}", path, paths, [name.split("/")[0] for name in paths])
 
 
@@ -43,16 +41,3 @@ def images_by_identity(path: str) -> dict[str, list[str]]:
         if names:
             found[identity] = names
     return found
-
-
-def keep_identities(images: dict[str, list[str]], min_images: int, path: str) -> dict[str, list[str]]:
-    """Those identities that have at least `min_images` images.
-
-    Raises:
-      InputError: none has.
-    """
-    kept = {identity: names for identity, names in images.items() if len(names) >= min_images}
-    if not kept:
-        most = max(len(names) for names in images.values())
-        raise InputError(f"{path}: no identity has --min_images={min_images} images; the most is {most}")
-    return kept

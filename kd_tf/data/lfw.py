@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kd_tf.data.folder import images_by_identity, keep_identities
+from kd_tf.data.folder import images_by_identity
 from kd_tf.data.pairs import Pairs
 from kd_tf.data.source import FileSource
 from kd_tf.errors import InputError
@@ -23,8 +23,8 @@ IMAGE_SIZE = 250
 RELIABLE_CONFIDENCE = 0.9
 
 
-def open_lfw(path: str, *, min_images: int = 1) -> FileSource:
-    """Opens the people with at least `min_images` images.
+def open_lfw(path: str) -> FileSource:
+    """Opens all people.
 
     Raises:
       InputError: the path lacks `lfw-deepfunneled/`, `landmarks.csv` or `people.txt` has a row that cannot be read, or
@@ -36,8 +36,7 @@ def open_lfw(path: str, *, min_images: int = 1) -> FileSource:
     images = images_by_identity(root)
     if not images:
         raise InputError(f"{root} has no images: expected {root}/NAME/NAME_0001.jpg")
-    kept = keep_identities(images, min_images, path)
-    paths = [f"{name}/{image}" for name, images in kept.items() for image in images]
+    paths = [f"{name}/{image}" for name, images in images.items() for image in images]
     annotations = os.path.join(path, "landmarks.csv")
     landmarks = _read_landmarks(annotations, paths) if os.path.exists(annotations) else None
     people = [name.split("/")[0] for name in paths]
@@ -70,9 +69,7 @@ def read_lfw_pairs(path: str, source: FileSource) -> Pairs:
         where = f"{file} line {line}"
         for image in _images_of_pair(where, row, matched):
             if image not in places:
-                raise InputError(
-                    f"{where}: {image}.jpg is not among the {len(source)} images of {source.name}; --min_images above 1 leaves people out"
-                )
+                raise InputError(f"{where}: {image}.jpg is not among the {len(source)} images of {source.name}")
             found.append(places[image])
     return Pairs(np.array(found[::2]), np.array(found[1::2]), same, np.arange(len(rows)) // (2 * pairs))
 

@@ -8,8 +8,6 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from kd_tf.errors import InputError
-
 
 class Source(Protocol):
     """A data set. Record `i` is one encoded image with an identity and perhaps landmarks.
@@ -21,6 +19,8 @@ class Source(Protocol):
       landmarks: float32 `[records, 5, 2]`, or None. Points in CelebA's order (image-left eye, image-right eye, nose,
         image-left mouth corner, image-right mouth corner), as fractions of the image's width and height: the centre of
         pixel x is at `(x + 0.5) / width`. NaN where a record has none.
+      trusted: whether its images are known to decode: drawn, or checked when they were stored.
+      aspect_ratio: width over height of the images that have landmarks: errors are measured in pixels, and landmarks are fractions.
       official_test: bool `[records]`, which records the data set's own division keeps for testing, or None.
     """
 
@@ -29,6 +29,8 @@ class Source(Protocol):
     identities: np.ndarray
     landmarks: np.ndarray | None
     official_test: np.ndarray | None
+    trusted: bool
+    aspect_ratio: float
 
     def __len__(self) -> int:
         """The number of records."""
@@ -53,7 +55,10 @@ class FileSource:
       labels: the identity's name of each record.
       landmarks: as in `Source`.
       official_test: as in `Source`.
+      aspect_ratio: as in `Source`.
     """
+
+    trusted = False
 
     def __init__(
         self,
@@ -64,10 +69,12 @@ class FileSource:
         landmarks: np.ndarray | None = None,
         *,
         official_test: np.ndarray | None = None,
+        aspect_ratio: float = 1.0,
     ):
         self.name = name
         self.landmarks = landmarks
         self.official_test = official_test
+        self.aspect_ratio = aspect_ratio
         names, identities = np.unique(np.asarray(labels, dtype=np.str_), return_inverse=True)
         self.identity_names = names.tolist()
         self.identities = identities.astype(np.int32)
@@ -111,26 +118,3 @@ def read_records(source: Source, records: tf.Tensor) -> tf.Tensor:
         return np.array(source.read(indices), dtype=object)
 
     return tf.numpy_function(read, [records], tf.string, stateful=False)
-
-
-def verify_images(source: Source, records: np.ndarray | None = None) -> None:
-    """Decodes every record (or those given) once.
-
-    Raises:
-      InputError: naming the first image that cannot be read or decoded.
-    """
-    records = np.arange(len(source)) if records is None else np.asarray(records)
-
-    def failure(record):
-        try:
-            decode_image(source.read([record])[0])
-        except (tf.errors.OpError, OSError) as error:
-            return str(error).splitlines()[0]
-        return ""
-
-    checked = tf.data.Dataset.from_tensor_slices(records).map(
-        lambda record: (record, tf.py_function(failure, [record], tf.string)), num_parallel_calls=tf.data.AUTOTUNE
-    )
-    for record, reason in checked.as_numpy_iterator():
-        if reason:
-            raise InputError(f"{source.describe(record)} is not an image that can be decoded: {reason.decode()}")

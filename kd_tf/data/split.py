@@ -41,12 +41,14 @@ class Split:
       labels: int32 `[source identities]`, the label of each identity of the source; None: its own number.
       classes: how many identities a classifier tells apart: those with labels below it. The others are strangers to it, and only
         ever tested. None: all.
+      class_names: of those labels, where a classifier knows people that the source lacks; else empty.
     """
 
     source: Source
     records: np.ndarray
     labels: np.ndarray | None = None
     classes: int | None = None
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.labels is None:
@@ -65,7 +67,8 @@ class Split:
     @property
     def identity_names(self) -> list[str]:
         """The name of each label."""
-        names = np.empty(len(self.labels), object)
+        names = np.full(max(len(self.class_names), self.labels.max() + 1), "", object)
+        names[: len(self.class_names)] = self.class_names
         names[self.labels] = self.source.identity_names
         return names.tolist()
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kd_tf.data.aligned import TEMPLATE_LANDMARKS
 from kd_tf.data.pairs import Pairs
 from kd_tf.data.pickle_notes import Note, Refused, kind_of, load_notes, noted_array, noted_scalar
 from kd_tf.errors import InputError
@@ -23,12 +24,15 @@ class PackSource:
     """
 
     identity_names = ("unknown",)
-    landmarks = None
     official_test = None
+    trusted = False
+    aspect_ratio = 1.0
 
     def __init__(self, path: str, images: list[bytes]):
         self.name = f"bin:{path}"
         self.identities = np.zeros(len(images), np.int32)
+        # Faces in packs are aligned to the template.
+        self.landmarks = np.broadcast_to(TEMPLATE_LANDMARKS, [len(images), 5, 2])
         self._path = path
         self._images = images
 

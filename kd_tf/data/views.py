@@ -22,12 +22,14 @@ class ViewConfig:
     Attributes:
       image_size: height and width of the crop, in pixels.
       central_fraction: the share of the image's width and height that is used, around its centre.
+      align: whether faces are aligned by their five landmarks first (kd_tf/data/aligned.py).
       jitter: whether training views change brightness, contrast and saturation by up to 20%.
       seed: chooses the training views.
     """
 
     image_size: int = 224
     central_fraction: float = 1.0
+    align: bool = False
     jitter: bool = True
     seed: int = 0
 

@@ -1,15 +1,13 @@
 """What a model answers to some images: all that the protocols score and the pictures show."""
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import tensorflow as tf
 
-from kd_tf.data.source import verify_images
 from kd_tf.data.split import Split
 from kd_tf.errors import InputError
+from kd_tf.evaluation.landmarks import in_pixels
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,6 +26,7 @@ class Answers:
       landmarks: float32 `[n, 5, 2]`, fractions of `picture`.
       true_landmarks: float32 `[n, 5, 2]`, likewise.
       picture: from a place in these arrays to uint8 RGB `[height, width, 3]`, what the model saw there; None: there are no images.
+      aspect_ratio: width over height of the images that `landmarks` lie in.
     """
 
     identities: np.ndarray
@@ -40,6 +39,11 @@ class Answers:
     landmarks: np.ndarray | None = None
     true_landmarks: np.ndarray | None = None
     picture: Callable[[int], np.ndarray] | None = None
+    aspect_ratio: float = 1.0
+
+    def landmarks_in_pixels(self) -> tuple[np.ndarray, np.ndarray]:
+        """True landmarks and those found, in a unit that is the same for x and y."""
+        return in_pixels(self.true_landmarks, self.aspect_ratio), in_pixels(self.landmarks, self.aspect_ratio)
 
     def require_finite(self, who: str, split: Split) -> None:
         """Raises `InputError` where the model `who` answers to an image of `split` with something that is no number."""
@@ -49,13 +53,3 @@ class Answers:
             if len(bad):
                 first = split.source.describe(split.records[bad[0]])
                 raise InputError(f"{who}: its {key} is not finite for {len(bad)} of {len(values)} images, the first is {first}")
-
-
-@contextlib.contextmanager
-def naming_bad_images(split: Split) -> Iterator[None]:
-    """While a split's images are read: one that cannot be becomes an `InputError` with its name, which TensorFlow does not say."""
-    try:
-        yield
-    except (OSError, tf.errors.OpError):
-        verify_images(split.source, split.records)
-        raise

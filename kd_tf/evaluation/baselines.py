@@ -7,7 +7,7 @@ from kd_tf.data.pipeline import evaluation_batches
 from kd_tf.data.split import Split
 from kd_tf.data.views import ViewConfig, evaluation_landmarks
 from kd_tf.evaluation.classification import top1_accuracy
-from kd_tf.evaluation.landmarks import landmark_scores
+from kd_tf.evaluation.landmarks import in_pixels, landmark_scores
 from kd_tf.evaluation.retrieval import nearest_rows, rank1_retrieval
 
 BASELINE_PIXELS = 32
@@ -29,7 +29,8 @@ def majority_baseline(train: Split, test: Split) -> float:
 def mean_shape_baseline(train: Split, test: Split, view: ViewConfig) -> dict[str, float]:
     """`nrmse` and `failure_rate` of always answering the training images' mean landmarks."""
     true_landmarks = evaluation_landmarks(test.with_landmarks().landmarks, view)
-    return landmark_scores(true_landmarks, np.broadcast_to(mean_shape(train, view), true_landmarks.shape))
+    answers = np.broadcast_to(mean_shape(train, view), true_landmarks.shape)
+    return landmark_scores(*(in_pixels(landmarks, test.source.aspect_ratio) for landmarks in (true_landmarks, answers)))
 
 
 def mean_shape(split: Split, view: ViewConfig) -> np.ndarray:

@@ -1,15 +1,18 @@
 """One evaluation, from paths to `metrics.json` and pictures."""
 
 import dataclasses
+import itertools
 import json
 import os
 from collections.abc import Callable
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from kd_tf.data.aligned import align, view_of_faces
 from kd_tf.data.dataset import open_data
 from kd_tf.data.sources import SourceConfig
-from kd_tf.data.split import SplitConfig
+from kd_tf.data.split import Split, SplitConfig
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
 from kd_tf.evaluation.embeddings import StoredEmbeddings
@@ -19,7 +22,7 @@ from kd_tf.evaluation.pictures import write_figure
 from kd_tf.evaluation.score import NEEDS, PROTOCOLS, check_model, require_output, rounded, score_answers
 from kd_tf.evaluation.verification import PAIR_PROTOCOLS, ScoredPairs, open_pairs, pair_split, warn_of_shared_people
 from kd_tf.files import write_whole
-from kd_tf.training.run_directory import FLAGS_FILE
+from kd_tf.training.run_directory import FLAGS_FILE, recorded_identities
 
 ALL_PROTOCOLS = (*PROTOCOLS, *PAIR_PROTOCOLS)
 _FLIPPING = ("retrieval", *PAIR_PROTOCOLS)
@@ -57,6 +60,8 @@ class EvaluationConfig:
         for flag, given, users in (("flip", self.flip, _FLIPPING), ("distance", self.distance, PAIR_PROTOCOLS)):
             if given and self.protocol not in users:
                 raise InputError(f"--{flag} has no effect with --protocol={self.protocol}; it is for {', '.join(users)}")
+        if self.view.align and self.protocol == "landmarks":
+            raise InputError("--align needs the landmarks that --protocol=landmarks is to score")
         if self.source.data.startswith("bin:") and self.protocol != "bin":
             raise InputError(f"--data={self.source.data} holds pairs, for --protocol=bin; --protocol={self.protocol} needs a data set")
 
@@ -72,7 +77,7 @@ def evaluate(config: EvaluationConfig, output: str | None = None) -> dict:
     """
     if output:
         _check_output(output)
-    model = open_model(config.model, config.view, config.image_cache)
+    model = open_model(config.model, view_of_faces(config.view), config.image_cache)
     found = _score_pairs if config.protocol in PAIR_PROTOCOLS else _score_split
     scores, figures = found(config, model)
     metrics = {"protocol": config.protocol, "model": config.model} | rounded(scores)
@@ -85,7 +90,7 @@ def _score_split(config: EvaluationConfig, model: ScoredModel) -> _Found:
     if config.protocol == "retrieval" and isinstance(model, StoredEmbeddings) and model.knows_identities:
         name, answers = config.model, model.own_answers(flip=config.flip)
     else:
-        split = open_data(config.source, config.view, config.split).test
+        split = _labelled_as_trained(config, open_data(config.source, config.view, config.split).test)
         check_model(model, split, config.protocol)
         if config.protocol == "landmarks":
             split = split.with_landmarks()
@@ -95,11 +100,24 @@ def _score_split(config: EvaluationConfig, model: ScoredModel) -> _Found:
     return {"data": name} | flip | score_answers(answers, config.protocol), lambda: _FIGURES[config.protocol](answers)
 
 
+def _labelled_as_trained(config: EvaluationConfig, split: Split) -> Split:
+    """The split with the labels of the run that is scored, by the names of the identities; people it does not know are strangers."""
+    known = recorded_identities(config.model)
+    if config.protocol != "classification" or known is None:
+        return split
+    names = split.source.identity_names
+    places = {name: label for label, name in enumerate(known)}
+    strangers = itertools.count(len(known))
+    labels = np.array([places[name] if name in places else next(strangers) for name in names], np.int32)
+    return dataclasses.replace(split, labels=labels, classes=len(known), class_names=tuple(known))
+
+
 def _score_pairs(config: EvaluationConfig, model: ScoredModel) -> _Found:
     distance = config.distance or "squared_l2"
     needed = "hidden" if distance == "raw_squared_l2" else "embedding"
     require_output(model, needed, f"{config.protocol} and --distance={distance}" if config.distance else config.protocol)
     source, pairs = open_pairs(config.protocol, config.source.data)
+    source, _ = align(source, config.view)
     warn_of_shared_people(config.model, config.protocol)
     split = pair_split(source, pairs)
     answers = model.answers(split, (needed,), flip=config.flip)

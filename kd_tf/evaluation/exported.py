@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from kd_tf.data.broken import naming_bad_images
 from kd_tf.data.source import decode_image
 from kd_tf.data.split import Split
 from kd_tf.data.synthetic.source import encode_bmp
 from kd_tf.errors import InputError
-from kd_tf.evaluation.answers import Answers, naming_bad_images
+from kd_tf.evaluation.answers import Answers
 from kd_tf.evaluation.predict import collect, kept
 
 SIGNATURE = "encoded_images"
@@ -50,13 +51,14 @@ class ExportedModel:
 
     def answers(self, split: Split, outputs: tuple[str, ...], *, flip: bool = False) -> Answers:
         """See `ScoredModel.answers`; what is flipped is the whole image."""
-        with naming_bad_images(split):
+        with naming_bad_images(split.source, lambda: split.records):
             found = collect(self._parts(split, outputs, flip))
         if "landmarks" in outputs:
             found["true_landmarks"] = split.landmarks
         return Answers(
             identities=split.identities,
             identity_names=split.identity_names,
+            aspect_ratio=split.source.aspect_ratio,
             picture=lambda place: decode_image(split.source.read([split.records[place]])[0]).numpy(),
             **found,
         )

@@ -52,6 +52,11 @@ def ced_area(errors: np.ndarray, limit: float = FAILURE_PERCENT) -> float:
     return 100.0 * float(np.mean(np.maximum(0.0, 1.0 - _checked_errors(errors, limit) / limit)))
 
 
+def in_pixels(landmarks: np.ndarray, aspect_ratio: float) -> np.ndarray:
+    """Fractions of an image's width and height, `[n, 5, 2]`, in one unit: its height; `aspect_ratio` is width over height."""
+    return landmarks * np.array([aspect_ratio, 1.0], np.float32)
+
+
 def landmark_scores(true_landmarks: np.ndarray, landmarks: np.ndarray) -> dict[str, float]:
     """`nrmse`, the mean of `normalized_errors`, `failure_rate`, the percent of images above 10%, and `ced_area` up to 10%."""
     errors = normalized_errors(true_landmarks, landmarks)

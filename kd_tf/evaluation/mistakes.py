@@ -31,8 +31,8 @@ def classification_figures(answers: Answers) -> dict[str, Figure]:
 
 def landmark_figures(answers: Answers) -> dict[str, Figure]:
     """`ced`: the cumulative error distribution; `worst_landmarks`: the largest errors."""
-    errors = normalized_errors(answers.true_landmarks, answers.landmarks)
-    scores = landmark_scores(answers.true_landmarks, answers.landmarks)
+    errors = normalized_errors(*answers.landmarks_in_pixels())
+    scores = landmark_scores(*answers.landmarks_in_pixels())
     title = f"{len(errors)} images: NRMSE {scores['nrmse']:.2f} %, {scores['failure_rate']:.2f} % above 10 %"
     chosen = np.argsort(-errors, kind="stable")[:SHOWN]
 

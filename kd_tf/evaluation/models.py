@@ -8,13 +8,14 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
+from kd_tf.data.broken import naming_bad_images
 from kd_tf.data.image_cache import cache_images
 from kd_tf.data.pipeline import evaluation_batches
 from kd_tf.data.source import Source, decode_image
 from kd_tf.data.split import Split
 from kd_tf.data.views import ViewConfig, evaluation_view, make_canvas
 from kd_tf.errors import InputError
-from kd_tf.evaluation.answers import Answers, naming_bad_images
+from kd_tf.evaluation.answers import Answers
 from kd_tf.evaluation.embeddings import StoredEmbeddings
 from kd_tf.evaluation.exported import ExportedModel, is_exported
 from kd_tf.evaluation.predict import predict
@@ -63,10 +64,13 @@ class NetworkModel:
         """See `ScoredModel.answers`."""
         source, view = cache_images(split.source, self._view, self._image_cache) if self._image_cache else (split.source, self._view)
         seen = dataclasses.replace(split, source=source)
-        with naming_bad_images(split):
+        with naming_bad_images(split.source, lambda: split.records):
             found = predict(self._network, evaluation_batches(seen, view, batch_size=self._batch_size), outputs, flip=flip)
         return Answers(
-            identity_names=split.identity_names, picture=lambda place: _evaluation_crop(source, split.records[place], view), **found
+            identity_names=split.identity_names,
+            aspect_ratio=source.aspect_ratio,
+            picture=lambda place: _evaluation_crop(source, split.records[place], view),
+            **found,
         )
 
 

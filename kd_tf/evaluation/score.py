@@ -47,7 +47,7 @@ def score_answers(answers: Answers, protocol: str) -> dict[str, float | int]:
     if protocol == "classification":
         return {"top1": topk_accuracy(answers.ranks, 1), "top5": topk_accuracy(answers.ranks, 5)}
     if protocol == "landmarks":
-        return landmark_scores(answers.true_landmarks, answers.landmarks)
+        return landmark_scores(*answers.landmarks_in_pixels())
     return rank1_retrieval(answers.embedding, answers.identities)._asdict()
 
 

@@ -92,6 +92,7 @@ class RunConfig:
       init_rule: what `init` must be: `scratch` or a name of `kd_tf.training.init_rules`; None: whatever fits.
       hint_stage: the stage whose output is learned (`hint`), `stage3` unless it is given.
       split: which records are for training and which are scored.
+      skip_broken: how many images that cannot be read or decoded may be left out.
       image_cache: a folder for decoded and resized images; None: the data set is read in place.
     """
 
@@ -107,11 +108,14 @@ class RunConfig:
     init_rule: str | None = None
     hint_stage: str | None = None
     split: SplitConfig = SplitConfig()
+    skip_broken: int = 0
     image_cache: str | None = None
 
     def __post_init__(self):
         if self.task not in TASKS:
             raise InputError(f"--task={self.task} is unknown; known: {', '.join(TASKS)}")
+        if self.view.align and self.task == "alignment":
+            raise InputError("--align needs the landmarks that --task=alignment is to find")
         self._check_hint()
         # One seed for all of a run.
         object.__setattr__(self, "view", dataclasses.replace(self.view, seed=self.training.seed))

@@ -5,8 +5,11 @@ What can be wrong with the input is found before the directory is made; what can
 
 import logging
 
+import numpy as np
 import tensorflow as tf
 
+from kd_tf.data.aligned import view_of_faces
+from kd_tf.data.broken import naming_bad_images
 from kd_tf.data.dataset import FaceData, open_data, prepare_data
 from kd_tf.data.pipeline import evaluation_batches, training_batches
 from kd_tf.distillers import Distiller
@@ -19,9 +22,11 @@ from kd_tf.training.loop import train
 from kd_tf.training.optimizers import make_optimizer
 from kd_tf.training.run_directory import RunDirectory
 from kd_tf.training.strategy import get_strategy, precision_policy
-from kd_tf.training.student import make_distiller
+from kd_tf.training.student import identity_names, make_distiller
 
 _LOGGER = logging.getLogger(__name__)
+# More than the pipeline prefetches and reads in parallel.
+BATCHES_AHEAD = 16
 METRICS = ("top1", "nrmse", "failure_rate", "rank1")
 
 
@@ -38,20 +43,24 @@ def run(config: RunConfig) -> dict:
     directory.check_unfinished(config.flagfile())
     strategy = get_strategy(config.training.strategy)
     data = open_run_data(config)
-    plan = plan_batches(config, data, strategy.num_replicas_in_sync)
+    plan_batches(config, data, strategy.num_replicas_in_sync)
     tf.keras.utils.set_random_seed(config.training.seed)
     with precision_policy(config.training.precision), strategy.scope():
         distiller, report = make_distiller(config, data)
+    data = prepare_data(data, config.image_cache, skip_broken=config.skip_broken)
+    plan = plan_batches(config, data, strategy.num_replicas_in_sync)
+    with precision_policy(config.training.precision), strategy.scope():
         distiller.compile(optimizer=make_optimizer(config.training, plan.steps))
-    data = prepare_data(data, config.image_cache)
-    with directory.begin(config.flagfile()):
+    with directory.begin(config.flagfile(), identity_names(config, data)):
         _log_start(config, data, plan, report)
         metrics = {"task": config.task} | _train_and_score(config, distiller, data, plan, directory)
+        if config.skip_broken:
+            metrics["skipped"] = data.skipped
         save_network(distiller.student, directory.student)
         if distiller.projection:
             _LOGGER.info("dropped: the projection of the hidden layer to the teacher's %d channels", distiller.projection.units)
         if config.task != "hint":
-            export_saved_model(distiller.student, config.view, directory.saved_model, overwrite=True)
+            export_saved_model(distiller.student, view_of_faces(config.view), directory.saved_model, overwrite=True)
         _LOGGER.info("%s", ", ".join(f"{key} {value}" for key, value in metrics.items()))
         directory.finish(metrics)
     return metrics
@@ -72,19 +81,29 @@ def _train_and_score(config: RunConfig, distiller: Distiller, data: FaceData, pl
         return training_batches(data.train, plan.order, data.view, batch_size=plan.batch_size, first_step=first, steps=last)
 
     test_batches = evaluation_batches(data.test, data.view, batch_size=plan.test_batch_size, order=plan.test_order)
-    measured = train(
-        distiller,
-        batches,
-        test_batches if plan.tests else None,
-        steps=plan.steps,
-        batch_size=plan.batch_size,
-        evaluations=config.training.evaluations,
-        directory=directory,
-        name=config.task,
-    )
+    with naming_bad_images(data.train.source, lambda: _records_around(distiller, data, plan)):
+        measured = train(
+            distiller,
+            batches,
+            test_batches if plan.tests else None,
+            steps=plan.steps,
+            batch_size=plan.batch_size,
+            evaluations=config.training.evaluations,
+            directory=directory,
+            name=config.task,
+            scored="validation split" if config.split.validation else "test split",
+        )
     parameters = sum(variable.shape.num_elements() for variable in distiller.student.trainable_variables)
     scores = _scores(config, distiller, data, plan, test_batches)
     return scores | {"parameters": parameters} | measured | {"seed": config.training.seed}
+
+
+def _records_around(distiller: Distiller, data: FaceData, plan: BatchPlan) -> np.ndarray:
+    """What may have been read when a step failed: the records of the next batches, and those that are tested."""
+    # The count goes up without waiting for the batch, so it may be one ahead.
+    first = max(0, int(distiller.optimizer.iterations.numpy()) - 1) * plan.batch_size
+    places = [int(plan.order(tf.constant(first + ahead, tf.int64))[0]) for ahead in range(BATCHES_AHEAD * plan.batch_size)]
+    return np.concatenate([np.unique(data.train.records[places]), data.test.records])
 
 
 def _scores(config: RunConfig, distiller: Distiller, data: FaceData, plan: BatchPlan, test_batches: tf.data.Dataset) -> dict[str, float]:
@@ -96,9 +115,10 @@ def _scores(config: RunConfig, distiller: Distiller, data: FaceData, plan: Batch
 
 
 def _log_start(config: RunConfig, data: FaceData, plan: BatchPlan, report: str) -> None:
+    scored = "validation" if config.split.validation else "test"
     _LOGGER.info(
-        "%s on %s: %d training and %d test images of %d identities; %d steps of %d images",
-        config.task, data.train.source.name, len(data.train), len(data.test), data.train.classes,
+        "%s on %s: %d training and %d %s images of %d identities; %d steps of %d images",
+        config.task, data.train.source.name, len(data.train), len(data.test), scored, data.train.classes,
         plan.steps, plan.batch_size,
     )  # fmt: skip
     _LOGGER.info("student %s_%d %s", config.network.network, config.network.width_divisor, report)

@@ -1,4 +1,5 @@
-"""A run directory: `flags.txt`, `log.txt`, `checkpoints/`, `tensorboard/`, `student.keras`, `saved_model/`, `metrics.json`.
+"""A run directory: `flags.txt`, `identities.txt` (the name of each label, a line each), `log.txt`,
+`checkpoints/`, `tensorboard/`, `student.keras`, `saved_model/`, `metrics.json`.
 
 `metrics.json` is written last: where it is, the run is finished.
 """
@@ -14,6 +15,7 @@ from kd_tf.files import write_whole
 from kd_tf.networks.stored import STUDENT_FILE
 
 FLAGS_FILE = "flags.txt"
+IDENTITIES_FILE = "identities.txt"
 
 
 class RunDirectory:
@@ -62,8 +64,12 @@ class RunDirectory:
             raise InputError(f"--model_dir={self.path} is not empty and not a run; give another directory")
 
     @contextlib.contextmanager
-    def begin(self, flagfile: str) -> Iterator[None]:
+    def begin(self, flagfile: str, identity_names: list[str] | None = None) -> Iterator[None]:
         """Makes the directory and writes `flags.txt`; what is logged inside goes to `log.txt` too.
+
+        Args:
+          flagfile: the text.
+          identity_names: of the student's identity head, in the order of the labels; None where it has none, or nobody knows.
 
         Raises:
           InputError: it cannot be written.
@@ -71,6 +77,8 @@ class RunDirectory:
         try:
             os.makedirs(self.path, exist_ok=True)
             write_whole(self._flags, flagfile)
+            if identity_names is not None:
+                write_whole(os.path.join(self.path, IDENTITIES_FILE), "".join(f"{name}\n" for name in identity_names))
             handler = logging.FileHandler(os.path.join(self.path, "log.txt"))
         except OSError as error:
             raise InputError(f"--model_dir={self.path} cannot be written: {error}") from error
@@ -98,3 +106,14 @@ def recorded_flags(path: str) -> dict[str, str]:
         return {}
     with open(file, encoding="utf-8") as lines:
         return dict(line.strip()[2:].split("=", 1) for line in lines if line.startswith("--"))
+
+
+def recorded_identities(path: str) -> list[str] | None:
+    """The names of the labels of the run in directory `path`, or around it (`path` may be its `saved_model`); None: they are not known."""
+    for folder in (path, os.path.dirname(path)):
+        file = os.path.join(folder, IDENTITIES_FILE)
+        if os.path.exists(file):
+            # A name may hold what `splitlines` takes for the end of a line.
+            with open(file, encoding="utf-8", newline="\n") as lines:
+                return lines.read().split("\n")[:-1]
+    return None

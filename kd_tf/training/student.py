@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from kd_tf.data.dataset import FaceData
 from kd_tf.distillers import AlignmentDistiller, ClassificationDistiller, Distiller, HintDistiller, VerificationDistiller
+from kd_tf.errors import InputError
 from kd_tf.evaluation.baselines import mean_shape
 from kd_tf.networks.face_network import make_face_network, output_shapes, output_width
 from kd_tf.networks.initialization import copy_weights
@@ -13,6 +14,7 @@ from kd_tf.networks.stages import stage_network
 from kd_tf.networks.stored import load_network
 from kd_tf.training.config import RunConfig
 from kd_tf.training.init_rules import check_init_rule
+from kd_tf.training.run_directory import recorded_identities
 
 _DISTILLERS = {
     "classification": ClassificationDistiller,
@@ -29,6 +31,7 @@ def make_distiller(config: RunConfig, data: FaceData) -> tuple[Distiller, str]:
       InputError: a network that is missing, or networks that do not fit each other, the data or `config.init_rule`.
     """
     check_init_rule(config.init_rule, config.init, config.task)
+    _check_identities(config, data)
     teacher = _load(config, config.distillation.teacher, "teacher")
     start = _load(config, config.init, "init")
     student = _make_student(config, data, teacher, start)
@@ -38,6 +41,30 @@ def make_distiller(config: RunConfig, data: FaceData) -> tuple[Distiller, str]:
         loss = config.verification
         options |= {"margin": loss.margin, "mining": loss.triplet_mining, "identity_weight": loss.identity_weight}
     return _DISTILLERS[config.task](student, teacher, **options), report
+
+
+def identity_names(config: RunConfig, data: FaceData) -> list[str] | None:
+    """The names of the labels of the student's identity head; None where nobody knows them."""
+    if config.reads_labels:
+        return data.train.identity_names[: data.train.classes]
+    if config.distillation.teacher:
+        return recorded_identities(config.distillation.teacher) if "logits" in config.distillation.outputs else None
+    return recorded_identities(config.init) if config.init else None
+
+
+def _check_identities(config: RunConfig, data: FaceData) -> None:
+    """Raises `InputError` where the labels that the loss reads are other people than those of the teacher's logits."""
+    if not config.reads_labels or "logits" not in config.distillation.outputs:
+        return
+    taught, labels = recorded_identities(config.distillation.teacher), identity_names(config, data)
+    if taught is None or len(taught) != len(labels):
+        return
+    for label, (theirs, ours) in enumerate(zip(taught, labels, strict=True)):
+        if theirs != ours:
+            raise InputError(
+                f"--teacher={config.distillation.teacher} knows other people: its identity {label} is {theirs}, that of "
+                f"{data.train.source.name} is {ours}; soft targets and logits need the same"
+            )
 
 
 def _load(config: RunConfig, path: str | None, flag: str) -> tf.keras.Model | None:

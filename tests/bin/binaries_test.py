@@ -58,7 +58,7 @@ def test_scripts_modules_and_files_are_the_same_program():
         ("kd-reproduce", ["--identities=12"], "--identities_per_batch=16 needs as many identities"),
         ("kd-train", ["--steps=1", "--data=celebrities"], "--data=celebrities is unknown"),
         ("kd-train", ["--steps=1", "--data=folder"], "lacks the path"),
-        ("kd-train", ["--steps=1", "--data=folder:/nowhere"], "/nowhere is not a folder"),
+        ("kd-train", ["--steps=1", "--data=folder:/nowhere"], "--data=folder:/nowhere: /nowhere does not exist"),
         ("kd-train", ["--steps=1", "--network=resnet26", "--width_divisor=3", *SMALL[:4]], "--width_divisor=3 does not divide"),
         ("kd-distill", ["--steps=1"], "--alpha=1.0 needs a teacher"),
         ("kd-distill", ["--steps=1", "--teacher=/nowhere"], "--teacher=/nowhere does not exist"),

@@ -36,20 +36,6 @@ def test_only_images_count(tmp_path):
     assert source.identity_names == ["a", "c"]
 
 
-def test_min_images_leaves_identities_out(tmp_path):
-    write_people(tmp_path, {"ann": 1, "bob": 3, "cat": 2})
-    source = open_folder(str(tmp_path), min_images=2)
-    assert source.identity_names == ["bob", "cat"]
-    assert source.identities.tolist() == [0, 0, 0, 1, 1]
-
-
-def test_no_identity_has_enough_images(tmp_path):
-    write_people(tmp_path, {"ann": 1, "bob": 3})
-    with pytest.raises(InputError) as error:
-        open_folder(str(tmp_path), min_images=4)
-    assert str(error.value) == f"{tmp_path}: no identity has --min_images=4 images; the most is 3"
-
-
 def test_missing_folder(tmp_path):
     with pytest.raises(InputError) as error:
         open_folder(f"{tmp_path}/nowhere")

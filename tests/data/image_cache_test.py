@@ -1,3 +1,4 @@
+import logging
 import os
 
 import numpy as np
@@ -97,6 +98,42 @@ def test_an_undecodable_image_leaves_nothing_behind(tmp_path):
         cache_images(open_folder(f"{tmp_path}/photos"), VIEW, f"{tmp_path}/cache")
     assert str(error.value).startswith(f"{path} is not an image that can be decoded: ")
     assert os.listdir(tmp_path / "cache") == []
+
+
+def test_records_that_will_not_be_read_stay_black(root):
+    """One of them is no image, which nobody finds out."""
+    write_text(root / "lfw" / "lfw-deepfunneled" / "ann" / "03.jpg", "not an image")
+    source = open_lfw(f"{root}/lfw")
+    cached, view = cache_images(source, VIEW, f"{root}/cache", np.array([0, 5, 11]))
+    assert len(cached) == 12 and cached.trusted
+    for record, encoded in enumerate(cached.read(range(12))):
+        read = record in (0, 5, 11)
+        expected = make_canvas(tf.io.decode_jpeg(source.read([record])[0]), VIEW) if read else np.zeros([32, 32, 3])
+        np.testing.assert_array_equal(tf.io.decode_bmp(encoded), expected)
+
+
+def test_each_choice_of_records_has_its_own_file(root):
+    """All of them, however they are named, have the file that they always had."""
+    source = open_lfw(f"{root}/lfw")
+    choices = [None, np.arange(12), np.array([0, 5, 11]), np.array([0, 5, 10]), np.array([0, 5]), np.array([0, 5, 11])]
+    found = []
+    for records in choices:
+        cache_images(source, VIEW, f"{root}/cache", records)
+        found.append(len(os.listdir(root / "cache")))
+    assert found == [1, 1, 2, 3, 4, 4]
+
+
+def test_only_what_will_be_read_is_counted(root, caplog):
+    with caplog.at_level(logging.INFO, "kd_tf"):
+        cache_images(open_lfw(f"{root}/lfw"), VIEW, f"{root}/cache", np.array([0, 5, 11]))
+    assert caplog.messages[0].startswith(f"lfw:{root}/lfw: decoding 3 images once into {root}/cache/canvases-")
+
+
+def test_an_undecodable_image_among_the_chosen_is_named(root):
+    path = write_text(root / "lfw" / "lfw-deepfunneled" / "ann" / "03.jpg", "not an image")
+    with pytest.raises(InputError, match=f"^{path} is not an image that can be decoded: "):
+        cache_images(open_lfw(f"{root}/lfw"), VIEW, f"{root}/cache", np.array([0, 3, 11]))
+    assert os.listdir(root / "cache") == []
 
 
 def test_a_directory_that_cannot_be_made(tmp_path):

@@ -4,48 +4,8 @@ import pytest
 import tensorflow as tf
 
 from kd_tf.data.folder import open_folder
-from kd_tf.data.source import decode_image, read_records, verify_images
-from kd_tf.errors import InputError
-from tests.images import smooth_image, write_image, write_people, write_text
-
-
-def test_good_images_pass(tmp_path):
-    """A PNG under the name of a JPEG is still an image."""
-    write_people(tmp_path, {"ann": 2}, ending=".png")
-    write_people(tmp_path, {"bob": 1})
-    (tmp_path / "ann" / "ann_0001.png").rename(tmp_path / "ann" / "ann_0001.jpg")
-    verify_images(open_folder(str(tmp_path)))
-
-
-def test_truncated_jpeg_is_refused(tmp_path):
-    write_people(tmp_path, {"ann": 3})
-    path = tmp_path / "ann" / "ann_0002.jpg"
-    path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(InputError) as error:
-        verify_images(open_folder(str(tmp_path)))
-    assert str(error.value).startswith(f"{path} is not an image that can be decoded: ")
-
-
-def test_text_is_refused(tmp_path):
-    path = write_text(write_people(tmp_path, {"ann": 3}) / "ann" / "ann_0002.jpg", "not an image")
-    with pytest.raises(InputError) as error:
-        verify_images(open_folder(str(tmp_path)))
-    assert str(error.value).startswith(f"{path} is not an image that can be decoded: ")
-
-
-def test_unreadable_file_is_refused(tmp_path):
-    """Removed between listing and reading."""
-    source = open_folder(str(write_people(tmp_path, {"ann": 2})))
-    path = tmp_path / "ann" / "ann_0002.jpg"
-    path.unlink()
-    with pytest.raises(InputError) as error:
-        verify_images(source)
-    assert str(error.value) == f"{path} is not an image that can be decoded: [Errno 2] No such file or directory: '{path}'"
-
-
-def test_only_the_given_records_are_verified(tmp_path):
-    write_text(write_people(tmp_path, {"ann": 3}) / "ann" / "ann_0002.jpg", "not an image")
-    verify_images(open_folder(str(tmp_path)), np.array([0, 2]))
+from kd_tf.data.source import decode_image, read_records
+from tests.images import smooth_image, write_image, write_people
 
 
 @pytest.mark.parametrize("ending", [".jpg", ".png"])

@@ -132,6 +132,19 @@ def test_names_are_those_of_the_labels(split, official_test):
         assert names == [source.paths[record].split("/")[0] for record in part.records]
 
 
+def test_names_of_a_classifier_that_knows_other_people():
+    """It knows bob, dan and ann, in that order; cat is a stranger to it, and dan has no image."""
+    source = FileSource("folder:photos", "photos", ["ann/1.jpg", "bob/1.jpg", "cat/1.jpg"], ["ann", "bob", "cat"])
+    labels = np.array([2, 0, 3], np.int32)
+    split = Split(source, np.array([0, 1]), labels, classes=3, class_names=("bob", "dan", "ann"))
+    assert split.identity_names == ["bob", "dan", "ann", "cat"]
+    assert split.identities.tolist() == [2, 0] and not split.has_strangers
+    assert Split(source, np.array([2]), labels, 3, ("bob", "dan", "ann")).has_strangers
+    # Without cat, and without the people of the last labels.
+    few = FileSource("folder:photos", "photos", ["bob/1.jpg"], ["bob"])
+    assert Split(few, np.array([0]), np.array([0], np.int32), 3, ("bob", "dan", "ann")).identity_names == ["bob", "dan", "ann"]
+
+
 def test_random_splits_keep_the_sources_labels_even_where_one_is_only_tested():
     source = make_people(COUNTS)
     train, test = train_and_test(source, SplitConfig())

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kd_tf.errors import InputError
-from kd_tf.evaluation.landmarks import ced_area, ced_curve, landmark_scores, normalized_errors
+from kd_tf.evaluation.landmarks import ced_area, ced_curve, in_pixels, landmark_scores, normalized_errors
 
 FACE = np.array([[30.0, 40.0], [70.0, 40.0], [50.0, 60.0], [35.0, 80.0], [65.0, 80.0]])
 
@@ -105,3 +105,11 @@ def test_errors_that_are_none(score, errors, limit, message):
     with pytest.raises(InputError) as error:
         score(np.array(errors), limit)
     assert str(error.value) == message
+
+
+def test_errors_of_images_that_are_not_square_are_measured_in_pixels():
+    """CelebA's 178 x 218: eight pixels to the side and eight downwards are the same error, 8 / 37 of the interocular distance."""
+    true_landmarks = np.array([[[69.0, 109.0], [106.0, 109.0], [77.0, 142.0], [73.0, 152.0], [108.0, 154.0]]])
+    for shift in ([8.0, 0.0], [0.0, 8.0]):
+        fractions = [in_pixels(points / [178, 218], 178 / 218) for points in (true_landmarks, true_landmarks + shift)]
+        np.testing.assert_allclose(normalized_errors(*fractions), [100 * 8 / 37], rtol=1e-5)

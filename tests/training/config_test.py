@@ -1,5 +1,6 @@
 import pytest
 
+from kd_tf.data.sources import SourceConfig
 from kd_tf.errors import InputError
 from kd_tf.training.config import DistillationConfig, VerificationConfig
 from tests.runs import small_run
@@ -46,3 +47,15 @@ def test_which_losses_read_labels(task, identity_weight, reads):
 def test_an_unknown_task():
     with pytest.raises(InputError, match="^--task=detection is unknown; known: classification, alignment, verification, hint$"):
         small_run("runs/x", task="detection")
+
+
+def test_what_is_read_is_in_the_flagfile():
+    source = SourceConfig("ms_celeb_1m:/x", 5, "/lists/lfw.txt", "/lists/clean.txt", "/index")
+    flags = small_run("runs/x", source=source, skip_broken=3).flagfile().splitlines()
+    assert {
+        "--data=ms_celeb_1m:/x", "--min_images=5", "--exclude_identities=/lists/lfw.txt", "--clean_list=/lists/clean.txt",
+        "--index_dir=/index", "--skip_broken=3",
+    } <= set(flags)  # fmt: skip
+    plain = small_run("runs/x").flagfile().splitlines()
+    assert {"--min_images=1", "--skip_broken=0"} <= set(plain)
+    assert not any(line.startswith(("--exclude_identities", "--clean_list", "--index_dir")) for line in plain)

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.summary.summary_iterator import summary_iterator
 
+from kd_tf.data.dataset import open_data
 from kd_tf.data.sources import SourceConfig
 from kd_tf.data.split import SplitConfig
 from kd_tf.errors import InputError
@@ -17,7 +18,8 @@ from kd_tf.networks.stored import load_network
 from kd_tf.training.callbacks import TermLogger
 from kd_tf.training.config import DistillationConfig, TrainingConfig, VerificationConfig
 from kd_tf.training.run import run
-from tests.runs import SOURCE, small_run
+from tests.images import write_text
+from tests.runs import SOURCE, VIEW, small_run
 
 NARROW = NetworkConfig("resnet26", 16)
 
@@ -34,8 +36,20 @@ MEASURED = {"task", "parameters", "steps", "seconds", "images_per_second", "seed
 
 
 def log_of(path) -> str:
-    with open(os.path.join(path, "log.txt"), encoding="utf-8") as file:
+    return text_of(path, "log.txt")
+
+
+def text_of(path, name) -> str:
+    with open(os.path.join(path, name), encoding="utf-8") as file:
         return file.read()
+
+
+# The names of the six labels, as every run on `SOURCE` writes them.
+NAMES = "".join(f"synthetic_00000{label}\n" for label in range(6))
+
+
+def source_name(data, record) -> str:
+    return data.train.source.identity_names[data.train.source.identities[record]]
 
 
 def scalars(directory: str) -> dict[str, list[int]]:
@@ -49,8 +63,9 @@ def scalars(directory: str) -> dict[str, list[int]]:
 
 def test_a_run_directory_is_complete_and_its_metrics_are_what_was_returned(teacher):
     path, metrics = teacher
-    expected = {"flags.txt", "log.txt", "checkpoints", "tensorboard", "student.keras", "saved_model", "metrics.json"}
+    expected = {"flags.txt", "identities.txt", "log.txt", "checkpoints", "tensorboard", "student.keras", "saved_model", "metrics.json"}
     assert set(os.listdir(path)) == expected
+    assert set(metrics) == {"top1", "rank1"} | MEASURED
     with open(os.path.join(path, "metrics.json"), encoding="utf-8") as file:
         assert json.load(file) == metrics
     assert metrics["task"] == "classification"
@@ -58,6 +73,32 @@ def test_a_run_directory_is_complete_and_its_metrics_are_what_was_returned(teach
     network = load_network(path, "model", image_size=16)
     assert metrics["parameters"] == sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
     assert "4 steps of 8 images" in log_of(path)
+
+
+def test_a_run_writes_the_names_of_its_labels(teacher):
+    assert text_of(teacher[0], "identities.txt") == NAMES
+
+
+def test_a_head_that_is_kept_keeps_its_names(teacher, tmp_path):
+    """Of a teacher to come, that starts from a classifier: not those of the people it is trained on."""
+    source = dataclasses.replace(SOURCE, identities=9)
+    run(small_run(tmp_path / "aligner", task="alignment", init=teacher[0], source=source, training={"steps": 1, "evaluations": 1}))
+    assert text_of(tmp_path / "aligner", "identities.txt") == NAMES
+    assert output_shapes(load_network(str(tmp_path / "aligner"), "model", image_size=16))["logits"] == (None, 6)
+
+
+def test_a_teacher_of_other_people_is_refused(teacher, tmp_path):
+    """As many as the student's, and four of them the same."""
+    path = write_text(tmp_path / "list.txt", "synthetic_000002\nsynthetic_000003\n")
+    source = dataclasses.replace(SOURCE, identities=8, exclude_identities=str(path))
+    config = small_run(tmp_path / "run", source=source, distillation=DistillationConfig(teacher=teacher[0], alpha=1.0))
+    with pytest.raises(InputError) as error:
+        run(config)
+    assert str(error.value) == (
+        f"--teacher={teacher[0]} knows other people: its identity 2 is synthetic_000002, that of synthetic (8 identities x 10 pictures of "
+        "24 pixels, seed 1) is synthetic_000004; soft targets and logits need the same"
+    )
+    assert not os.path.exists(tmp_path / "run")
 
 
 def test_the_same_flags_give_the_same_weights(teacher, tmp_path):
@@ -118,6 +159,7 @@ def test_each_task_is_distilled_and_logs_every_term_and_its_gradient(teacher, tm
     # The first of every ten steps is measured, and steps without a measurement have no entry.
     assert {tag: when for tag, when in steps.items() if "gradient" in tag} == {f"gradient/{term}": [2] for term in terms}
     assert "copied 149 of" in log_of(config.model_dir)
+    assert text_of(config.model_dir, "identities.txt") == NAMES
 
 
 def test_a_flagfile_names_every_value_and_leaves_out_what_the_program_lacks(tmp_path):
@@ -165,7 +207,9 @@ def test_a_folder_with_other_things_is_not_written_to(tmp_path):
     ("changes", "message"),
     [
         ({"source": SourceConfig("celebrities")}, "--data=celebrities is unknown"),
-        ({"source": SourceConfig("lfw:/nowhere")}, "/nowhere is not a folder"),
+        ({"source": SourceConfig("lfw:/nowhere")}, "--data=lfw:/nowhere: /nowhere does not exist"),
+        ({"source": SourceConfig("lfw:/nowhere", index_dir="/index")}, "--index_dir=/index has no effect on --data=lfw:/nowhere"),
+        ({"source": dataclasses.replace(SOURCE, exclude_identities="/nowhere")}, "--exclude_identities=/nowhere cannot be read"),
         ({"init": "/nowhere"}, "--init=/nowhere does not exist"),
         ({"init_rule": "fitnet"}, "--init_rule=fitnet starts from a run of --task=hint: name it with --init"),
         ({"split": SplitConfig("official")}, "comes with no official split; use --split=random or identity_disjoint"),
@@ -279,6 +323,10 @@ def test_people_kept_apart_are_scored_by_retrieval_alone(tmp_path):
     # Eight of ten people have a logit, and the test images of the other two no loss.
     assert output_shapes(load_network(str(tmp_path / "run"), "model", image_size=16))["logits"] == (None, 8)
     assert "80 training and 20 test images of 8 identities" in log_of(tmp_path / "run")
+    data = open_data(source, VIEW, SplitConfig("identity_disjoint"))
+    # Ascending: labels are given in the order of the source.
+    trained = sorted({source_name(data, record) for record in data.train.records})
+    assert text_of(tmp_path / "run", "identities.txt").splitlines() == trained and len(trained) == 8
     assert not any(tag.startswith("test/") for tag in scalars(str(tmp_path / "run" / "tensorboard")))
 
 

@@ -1,5 +1,7 @@
 """Which heads a student has, and what it starts with; networks are stored as a run stores them, and nothing is trained."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,8 @@ from kd_tf.networks.stages import stage_network
 from kd_tf.networks.stored import load_network, save_network
 from kd_tf.training.config import DistillationConfig, VerificationConfig
 from kd_tf.training.run import open_run_data
-from kd_tf.training.student import make_distiller
+from kd_tf.training.student import identity_names, make_distiller
+from tests.images import write_text
 from tests.runs import small_run
 
 NARROW = NetworkConfig("resnet26", 16)
@@ -36,10 +39,24 @@ def stored(tmp_path_factory):
     return folder
 
 
-def _make(stored, task, *, init=None, targets=None, **changes):
+@pytest.fixture
+def named(stored, tmp_path):
+    """The same, but they say whom they know: `teacher` a to f, `start` u to z."""
+    folder = tmp_path / "named"
+    shutil.copytree(stored, folder)
+    for name, letters in (("teacher", "abcdef"), ("start", "uvwxyz")):
+        write_text(folder / name / "identities.txt", "".join(f"{letter}\n" for letter in letters))
+    return folder
+
+
+def _config(stored, task, *, init=None, targets=None, **changes):
     """`targets`: the weights of what a teacher gives; None: there is no teacher."""
     distillation = DistillationConfig() if targets is None else DistillationConfig(teacher=str(stored / "teacher"), **targets)
-    config = small_run("runs/x", task=task, network=NARROW, init=str(stored / init) if init else None, distillation=distillation, **changes)
+    return small_run("runs/x", task=task, network=NARROW, init=str(stored / init) if init else None, distillation=distillation, **changes)
+
+
+def _make(stored, task, **changes):
+    config = _config(stored, task, **changes)
     return make_distiller(config, open_run_data(config))
 
 
@@ -58,14 +75,18 @@ def _make(stored, task, *, init=None, targets=None, **changes):
         ("verification", {"alpha": 1.0}, {"logits"}),
     ],
 )
-def test_which_heads_of_its_start_a_student_keeps(stored, task, targets, heads):
-    distiller, report = _make(stored, task, init="start", targets=targets)
+def test_which_heads_of_its_start_a_student_keeps(named, task, targets, heads):
+    config = _config(named, task, init="start", targets=targets)
+    data = open_run_data(config)
+    distiller, report = make_distiller(config, data)
     assert output_shapes(distiller.student).keys() == BARE | heads
+    # It has names where it has an identity head.
+    assert len(identity_names(config, data) or ()) == (6 if "logits" in heads else 0)
     layers = {"landmarks": "landmark_coordinates", "logits": "logits"}
     paths = [f"{layer}/{part}" for head, layer in layers.items() if head not in heads for part in ("kernel", "bias")]
     kept = 151 - len(paths)
     dropped = f"; dropped: {', '.join(paths)}" if paths else ""
-    assert report == f"from {stored / 'start'}: copied {kept} of {kept} weights{dropped}"
+    assert report == f"from {named / 'start'}: copied {kept} of {kept} weights{dropped}"
 
 
 def test_a_student_from_scratch_has_the_heads_of_its_task(stored):
@@ -128,6 +149,95 @@ def test_a_student_that_starts_from_a_hint_has_its_shallow_half(stored):
     assert len(learned) == 77
     for path, weight in learned.items():
         np.testing.assert_array_equal(student[path], weight)
+
+
+DRAWN = [f"synthetic_00000{label}" for label in range(6)]
+TRIPLETS_AND_LABELS = {"verification": VerificationConfig(identity_weight=1.0)}
+
+
+@pytest.mark.parametrize(
+    ("task", "init", "targets", "changes", "names"),
+    [
+        # Where the loss reads labels they are the data's.
+        ("classification", None, None, {}, DRAWN),
+        ("classification", "start", {"beta": 1.0}, {}, DRAWN),
+        ("verification", "start", None, TRIPLETS_AND_LABELS, DRAWN),
+        # A head that its start had, and that stays.
+        ("alignment", "start", None, {}, list("uvwxyz")),
+        ("verification", "start", None, {}, list("uvwxyz")),
+        # A head that learns from the teacher's, whatever it starts with.
+        ("alignment", "start", {"alpha": 1.0}, {}, list("abcdef")),
+        ("alignment", None, {"logits_weight": 1.0}, {}, list("abcdef")),
+        ("verification", None, {"alpha": 1.0}, {}, list("abcdef")),
+        # No head.
+        ("alignment", None, None, {}, None),
+        ("alignment", "start", {"beta": 1.0}, {}, None),
+        ("verification", "start", {"beta": 1.0}, {}, None),
+        ("hint", "start", {"beta": 1.0}, {}, None),
+    ],
+)
+def test_the_names_of_the_labels(named, task, init, targets, changes, names):
+    config = _config(named, task, init=init, targets=targets, **changes)
+    assert identity_names(config, open_run_data(config)) == names
+
+
+def test_the_labels_of_people_who_are_trained_on(stored):
+    config = _config(stored, "classification", split=SplitConfig("identity_disjoint"))
+    data = open_run_data(config)
+    (kept_apart,) = {data.test.source.identities[record] for record in data.test.records}
+    assert identity_names(config, data) == [name for name in DRAWN if name != DRAWN[kept_apart]]
+
+
+@pytest.mark.parametrize(("task", "init", "targets"), [("alignment", "start", None), ("alignment", None, {"alpha": 1.0})])
+def test_names_that_nobody_knows(stored, task, init, targets):
+    """Of networks that are no runs."""
+    config = _config(stored, task, init=init, targets=targets)
+    assert identity_names(config, open_run_data(config)) is None
+
+
+@pytest.mark.parametrize("targets", [{"alpha": 1.0}, {"logits_weight": 1.0}, {"alpha": 1.0, "beta": 1.0}])
+@pytest.mark.parametrize(("task", "changes"), [("classification", {}), ("verification", TRIPLETS_AND_LABELS)])
+def test_a_teacher_of_other_people(named, targets, task, changes):
+    write_text(named / "teacher" / "identities.txt", "\n".join([*DRAWN[:3], DRAWN[4], DRAWN[3], DRAWN[5], ""]))
+    with pytest.raises(InputError) as error:
+        _make(named, task, targets=targets, **changes)
+    assert str(error.value) == (
+        f"--teacher={named}/teacher knows other people: its identity 3 is synthetic_000004, that of synthetic (6 identities x 10 pictures "
+        "of 24 pixels, seed 1) is synthetic_000003; soft targets and logits need the same"
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "targets", "changes"),
+    [
+        ("verification", {"beta": 1.0}, TRIPLETS_AND_LABELS),
+        ("alignment", {"alpha": 1.0, "logits_weight": 1.0}, {}),
+    ],
+)
+def test_other_people_who_do_no_harm(named, task, targets, changes):
+    """Hidden layers know nobody, and where the loss reads no labels the teacher's are the only ones."""
+    distiller, _ = _make(named, task, targets=targets, **changes)
+    assert distiller._teacher_targets.weights.keys() >= {"hidden" if "beta" in targets else "soft"}
+
+
+def test_a_teacher_of_the_same_people(named):
+    write_text(named / "teacher" / "identities.txt", "\n".join([*DRAWN, ""]))
+    distiller, _ = _make(named, "classification", targets={"alpha": 1.0})
+    assert output_shapes(distiller.student)["logits"] == (None, 6)
+
+
+def test_people_who_are_kept_apart_differ_by_the_seed_of_the_split(named):
+    """Both times five of the same six."""
+    split = SplitConfig("identity_disjoint")
+    data = open_run_data(_config(named, "classification", split=split))
+    write_text(named / "teacher" / "identities.txt", "".join(f"{name}\n" for name in data.train.identity_names[:5]))
+    others = next(seed for seed in range(1, 9) if _people(named, SplitConfig("identity_disjoint", seed)) != _people(named, split))
+    with pytest.raises(InputError, match="knows other people: its identity"):
+        _make(named, "classification", targets={"alpha": 1.0}, split=SplitConfig("identity_disjoint", others))
+
+
+def _people(stored, split):
+    return open_run_data(_config(stored, "classification", split=split)).train.identity_names[:5]
 
 
 def test_a_start_that_is_not_what_the_rule_says(stored):
