@@ -41,7 +41,7 @@ def test_a_choice_is_made_and_its_flagfile_runs(tmp_path, teacher):
         metrics = [json.loads((selection / cell / f"seed{seed}" / "metrics.json").read_text()) for seed in (0, 7)]
         assert row[1:3] == [f"{each['top1']:.2f}" for each in metrics]
         assert [each["seed"] for each in metrics] == [0, 7]
-        assert "38 training and 10 test images" in (selection / cell / "seed7" / "log.txt").read_text()
+        assert "38 training and 10 validation images" in (selection / cell / "seed7" / "log.txt").read_text()
     lines = (selection / "winner.flags").read_text().splitlines()
     program = lines[0].removeprefix("# a flagfile of ")
     assert program == ("kd-train" if "Chosen: no target" in report else "kd-distill")
