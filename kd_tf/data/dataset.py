@@ -10,6 +10,7 @@ from kd_tf.data.image_cache import cache_images
 from kd_tf.data.sources import SourceConfig, open_source
 from kd_tf.data.split import PAPER_SPLIT, Split, SplitConfig, train_and_test
 from kd_tf.data.views import ViewConfig
+from kd_tf.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ def prepare_data(data: FaceData, image_cache: str | None, *, skip_broken: int = 
       skip_broken: how many images that cannot be read or decoded may be left out.
 
     Raises:
-      InputError: an image cannot be read or decoded.
+      InputError: an image cannot be read or decoded, or none is left to train on or to test.
     """
     source = data.train.source
     # A cache serves every task on the data set, so it holds what this one leaves out too.
@@ -63,4 +64,8 @@ def prepare_data(data: FaceData, image_cache: str | None, *, skip_broken: int = 
 
 def _without(data: FaceData, broken: np.ndarray) -> FaceData:
     train, test = (dataclasses.replace(half, records=np.setdiff1d(half.records, broken)) for half in (data.train, data.test))
+    if not (len(train) and len(test)):
+        raise InputError(
+            f"{train.source.name}: without its {len(broken)} broken images there are {len(train)} to train on and {len(test)} to test"
+        )
     return dataclasses.replace(data, train=train, test=test, skipped=len(broken))

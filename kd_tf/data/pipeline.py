@@ -32,7 +32,7 @@ def training_batches(
     end = np.iinfo(np.int64).max if steps is None else steps * batch_size
     positions = tf.data.Dataset.range(first_step * batch_size, end)
     places = positions.map(order)
-    batches = _batches(places, split, config, batch_size)
+    batches = _batches(places, split, config, batch_size, training=True)
     return batches if steps is None else _with_known_length(batches, steps - first_step)
 
 
@@ -47,7 +47,7 @@ def evaluation_batches(split: Split, config: views.ViewConfig, *, batch_size: in
         return place, tf.constant(EVALUATION_VIEW, tf.int64)
 
     places = tf.data.Dataset.range(len(split)).map(place_and_view)
-    return _with_known_length(_batches(places, split, config, batch_size), -(-len(split) // batch_size))
+    return _with_known_length(_batches(places, split, config, batch_size, training=False), -(-len(split) // batch_size))
 
 
 def _with_known_length(batches: tf.data.Dataset, length: int) -> tf.data.Dataset:
@@ -55,7 +55,7 @@ def _with_known_length(batches: tf.data.Dataset, length: int) -> tf.data.Dataset
     return batches.apply(tf.data.experimental.assert_cardinality(length))
 
 
-def _batches(places: tf.data.Dataset, split: Split, config: views.ViewConfig, batch_size: int) -> tf.data.Dataset:
+def _batches(places: tf.data.Dataset, split: Split, config: views.ViewConfig, batch_size: int, *, training: bool) -> tf.data.Dataset:
     records = tf.constant(split.records, tf.int64)
     identities = tf.constant(split.labels[split.source.identities], tf.int32)
     known = split.source.landmarks
@@ -69,11 +69,10 @@ def _batches(places: tf.data.Dataset, split: Split, config: views.ViewConfig, ba
     def see(encoded, record, view):
         canvas = views.make_canvas(decode_image(encoded), config)
         points = landmarks[0] if known is None else landmarks[record]
-        image, points = tf.cond(
-            tf.equal(view, EVALUATION_VIEW),
-            lambda: views.evaluation_view(canvas, points, config),
-            lambda: views.training_view(canvas, points, record, view, config),
-        )
+        if training:
+            image, points = views.training_view(canvas, points, record, view, config)
+        else:
+            image, points = views.evaluation_view(canvas, points, config)
         targets = {"identity": identities[record], "record": record, "view": view}
         return image, targets if known is None else targets | {"landmarks": points}
 

@@ -115,6 +115,19 @@ def test_a_cache_holds_what_this_task_does_not_read(photos, tmp_path):
     assert len(os.listdir(tmp_path / "cache")) == 1
 
 
+@pytest.mark.parametrize("half", ["train", "test"])
+def test_nothing_is_left(tmp_path, half):
+    root = write_people(tmp_path / "photos", {"ann": 3, "bob": 7})
+    data = open_data(SourceConfig(f"folder:{root}"), VIEW)
+    broken = getattr(data, half).records
+    for record in broken:
+        write_text(root / data.train.source.paths[record], "no image")
+    with pytest.raises(InputError) as error:
+        prepare_data(data, None, skip_broken=10)
+    left = "0 to train on and 2 to test" if half == "train" else "8 to train on and 0 to test"
+    assert str(error.value) == f"folder:{root}: without its {len(broken)} broken images there are {left}"
+
+
 def test_nothing_is_broken(tmp_path):
     root = write_people(tmp_path / "photos", {"ann": 3, "bob": 3})
     data = open_data(SourceConfig(f"folder:{root}"), VIEW)

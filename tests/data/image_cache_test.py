@@ -1,3 +1,4 @@
+import hashlib
 import logging
 import os
 
@@ -113,8 +114,11 @@ def test_records_that_will_not_be_read_stay_black(root):
 
 
 def test_each_choice_of_records_has_its_own_file(root):
-    """All of them, however they are named, have the file that they always had."""
+    """All of them, however they are named, have the file that they always had, which a cache of weeks ago is found by."""
     source = open_lfw(f"{root}/lfw")
+    digest = hashlib.sha256(f"{source.fingerprint()} canvas 32 of the central 0.6".encode()).hexdigest()
+    cache_images(source, VIEW, f"{root}/cache")
+    assert os.listdir(root / "cache") == [f"canvases-{digest[:16]}.npy"]
     choices = [None, np.arange(12), np.array([0, 5, 11]), np.array([0, 5, 10]), np.array([0, 5]), np.array([0, 5, 11])]
     found = []
     for records in choices:
