@@ -129,7 +129,9 @@ def test_a_pack_as_a_source(tmp_path):
     assert list(source.identity_names) == ["unknown"]
     assert source.identities.tolist() == [0] * 24
     assert source.identities.dtype == np.int32
-    assert source.landmarks is None and source.official_test is None
+    assert source.official_test is None
+    # Aligned to the template: the nose of every face is at (56.0252, 71.7366) of 112 pixels.
+    np.testing.assert_allclose(source.landmarks[:, 2], [[56.5252 / 112, 72.2366 / 112]] * 24, rtol=1e-6)
     assert len(source) == 24
     assert source.read([5, np.int64(3)]) == [IMAGES[5], IMAGES[3]]
     assert source.describe(17) == f"{path} entry 17"
