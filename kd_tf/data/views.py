@@ -50,12 +50,13 @@ def make_canvas(image: tf.Tensor, config: ViewConfig) -> tf.Tensor:
 
     The share is cut in whole pixels, so landmarks may be off by half a pixel of the image.
     """
-    size = tf.shape(image)[:2]
-    margin = tf.cast(tf.round(tf.cast(size, tf.float64) * (1 - config.central_fraction) / 2), tf.int32)
-    margin = tf.minimum(margin, (size - 1) // 2)
-    image = image[margin[0] : size[0] - margin[0], margin[1] : size[1] - margin[1]]
-    resized = tf.image.resize(image, [config.canvas_size] * 2, antialias=True)
-    return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+    if config.central_fraction < 1:
+        size = tf.shape(image)[:2]
+        margin = tf.cast(tf.round(tf.cast(size, tf.float64) * (1 - config.central_fraction) / 2), tf.int32)
+        margin = tf.minimum(margin, (size - 1) // 2)
+        image = image[margin[0] : size[0] - margin[0], margin[1] : size[1] - margin[1]]
+    # Each pixel is a weighted mean, so that nothing is below 0 or above 255.
+    return tf.cast(tf.round(tf.image.resize(image, [config.canvas_size] * 2, antialias=True)), tf.uint8)
 
 
 def canvas_landmarks(landmarks: np.ndarray, config: ViewConfig) -> np.ndarray:
@@ -125,9 +126,9 @@ def _flip_landmarks(landmarks: tf.Tensor) -> tf.Tensor:
 
 
 def _jitter(image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-    factors = 1 + JITTER * (2 * draws - 1)
-    image = image * factors[0]
-    middle = tf.reduce_mean(image)
-    image = middle + (image - middle) * factors[1]
-    grey = tf.reduce_mean(image, axis=-1, keepdims=True)
-    return tf.clip_by_value(grey + (image - grey) * factors[2], 0.0, 255.0)
+    """Brightness, contrast about the image's mean and saturation about each pixel's grey: linear in the colours, so one product."""
+    brightness, contrast, saturation = tf.unstack(1 + JITTER * (2 * draws - 1))
+    colours = brightness * contrast * (saturation * tf.eye(3) + (1 - saturation) / 3)
+    shift = brightness * (1 - contrast) * tf.reduce_mean(image)
+    jittered = tf.reshape(tf.matmul(tf.reshape(image, [-1, 3]), colours) + shift, tf.shape(image))
+    return tf.clip_by_value(jittered, 0.0, 255.0)
