@@ -9,8 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.data.recordio.writer import face_pack, write_pack
+from tests.images import smooth_image, write_text
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SCRIPTS = os.path.dirname(sys.executable)
+# What differs from one run to the next.
+MEASURED = {"seconds", "images_per_second"}
 SMALL = ["--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16", "--network=resnet26", "--width_divisor=8"]
 
 
@@ -59,6 +64,8 @@ def test_scripts_modules_and_files_are_the_same_program():
         ("kd-train", ["--steps=1", "--data=celebrities"], "--data=celebrities is unknown"),
         ("kd-train", ["--steps=1", "--data=folder"], "lacks the path"),
         ("kd-train", ["--steps=1", "--data=folder:/nowhere"], "--data=folder:/nowhere: /nowhere does not exist"),
+        ("kd-train", ["--steps=1", "--clean_list=list.txt"], "--clean_list={cwd}/list.txt has no effect on --data=synthetic"),
+        ("kd-train", ["--steps=1", "--exclude_identities=/nowhere"], "and is no list of the package (casia_webface_lfw)"),
         ("kd-train", ["--steps=1", "--network=resnet26", "--width_divisor=3", *SMALL[:4]], "--width_divisor=3 does not divide"),
         ("kd-distill", ["--steps=1"], "--alpha=1.0 needs a teacher"),
         ("kd-distill", ["--steps=1", "--teacher=/nowhere"], "--teacher=/nowhere does not exist"),
@@ -68,7 +75,7 @@ def test_scripts_modules_and_files_are_the_same_program():
 )
 def test_bad_input_is_one_line_and_status_2(tmp_path, name, flags, message):
     needs_directory = name != "kd-evaluate" and "--model_dir" not in message
-    assert message in refused(script(name, *flags, *([f"--model_dir={tmp_path}/run"] if needs_directory else [])))
+    assert message.format(cwd=os.getcwd()) in refused(script(name, *flags, *([f"--model_dir={tmp_path}/run"] if needs_directory else [])))
     assert os.listdir(tmp_path) == []
 
 
@@ -116,6 +123,35 @@ def test_train_rerun_evaluate_and_export(tmp_path):
     exported = script("kd-export", f"--model={run}", f"--output={tmp_path}/model")
     assert exported.returncode == 0, exported.stderr
     assert os.path.exists(tmp_path / "model" / "saved_model.pb")
+
+
+def test_a_pack_of_faces_from_flags_to_scores_and_again(tmp_path):
+    """Without one of its seven people, and without an image that is none; paths are relative to where it was started."""
+    bodies = [cv2.imencode(".png", smooth_image(seed, 20, 20))[1].tobytes() for seed in range(70)]
+    bodies[33] = b"no image"
+    write_pack(tmp_path / "pack", face_pack(bodies, [100 + seed // 10 for seed in range(70)]))
+    write_text(tmp_path / "lists" / "shared.txt", "# in the test set too\n101\n999\n")
+    flags = ["--data=recordio:pack", "--index_dir=index", "--exclude_identities=lists/shared.txt", "--skip_broken=1", "--min_images=10"]
+    flags += [*SMALL[3:], "--steps=2", "--evaluations=1", "--batch_size=8"]
+    trained = call(os.path.join(SCRIPTS, "kd-train"), *flags, "--model_dir=run", cwd=str(tmp_path))
+    assert trained.returncode == 0, trained.stderr
+    assert f"recordio:{tmp_path}/pack: 1 of the 2 identities of {tmp_path}/lists/shared.txt are left out" in trained.stderr
+    assert f"left out: {tmp_path}/pack/train.rec key 34 at offset " in trained.stderr
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert (metrics["steps"], metrics["skipped"]) == (2, 1)
+    assert (tmp_path / "run" / "identities.txt").read_text().split() == ["100", "102", "103", "104", "105", "106"]
+    assert len(os.listdir(tmp_path / "index")) == 1 and sorted(os.listdir(tmp_path / "pack")) == ["train.idx", "train.rec"]
+    # 60 images, 12 of them for testing; the broken one is for training.
+    assert "47 training and 12 test images of 6 identities" in (tmp_path / "run" / "log.txt").read_text()
+    rerun = script("kd-train", f"--flagfile={tmp_path}/run/flags.txt", f"--model_dir={tmp_path}/again")
+    assert rerun.returncode == 0, rerun.stderr
+    repeated = json.loads((tmp_path / "again" / "metrics.json").read_text())
+    assert {key: repeated[key] for key in metrics.keys() - MEASURED} == {key: metrics[key] for key in metrics.keys() - MEASURED}
+    scored = script("kd-evaluate", f"--model={tmp_path}/run")
+    assert scored.returncode == 0, scored.stderr
+    assert json.loads(scored.stdout)["top1"] == metrics["top1"]
+    unknown = script("kd-evaluate", f"--model={tmp_path}/run", "--min_images=1", "--exclude_identities=casia_webface_lfw")
+    assert "names 3 identities, and recordio:" in refused(unknown)
 
 
 def on_two_logical_devices(name: str, *flags: str) -> subprocess.CompletedProcess:
