@@ -1,6 +1,5 @@
 """Which images, and how a network sees them."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ from kd_tf.data.split import SPLITS, SplitConfig
 from kd_tf.data.subset import PACKAGE_LISTS
 from kd_tf.data.views import ViewConfig
 from kd_tf.flags.paths import absolute_path
-from kd_tf.training.run_directory import recorded_flags
+from kd_tf.training.run_directory import flags_of_model
 
 DATA = flags.DEFINE_string(
     "data",
@@ -98,8 +97,7 @@ def _list_path(exclude: str | None) -> str | None:
 
 
 def _values(run: str | None) -> Callable[[flags.FlagHolder], Any]:
-    # A model may be named by its own path inside the run directory.
-    recorded = (recorded_flags(run) or recorded_flags(os.path.dirname(run))) if run else {}
+    recorded = flags_of_model(run) if run else {}
 
     def value(flag: flags.FlagHolder):
         if flag.present or flag.name not in recorded:

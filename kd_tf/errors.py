@@ -1,4 +1,4 @@
-"""The one error that means "what you gave cannot work", as opposed to a fault of the package."""
+"""The one error that means "what you gave cannot work", as opposed to a fault of the package; and what to tell of those of libraries."""
 
 
 class InputError(ValueError):
@@ -10,3 +10,8 @@ class InputError(ValueError):
 
     # With any other constructor AutoGraph changes the type of what is raised while a step is traced.
     __init__ = Exception.__init__
+
+
+def first_line(error: Exception) -> str:
+    """Of a message that goes on with the state of a library."""
+    return str(error).partition("\n")[0]

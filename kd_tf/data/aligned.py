@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from kd_tf.data.source import Source, decode_image
+from kd_tf.data.source import DerivedSource, Source, decode_image
 from kd_tf.data.synthetic.source import encode_bmp
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
@@ -61,7 +61,7 @@ def align_face(image: np.ndarray, landmarks: np.ndarray, view: ViewConfig) -> np
     return cv2.warpAffine(image, matrix, (view.canvas_size, view.canvas_size), flags=cv2.INTER_LINEAR)
 
 
-class AlignedSource:
+class AlignedSource(DerivedSource):
     """A source whose images are the aligned faces of another's; those without landmarks stay as they are.
 
     Args:
@@ -72,31 +72,16 @@ class AlignedSource:
       InputError: the source has no landmarks.
     """
 
-    landmarks = None
-    aspect_ratio = 1.0
-
     def __init__(self, source: Source, view: ViewConfig):
         if source.landmarks is None:
             raise InputError(f"{source.name} has no landmarks, which --align needs")
-        self.name = source.name
-        self.identity_names = source.identity_names
-        self.identities = source.identities
-        self.official_test = source.official_test
-        self.trusted = source.trusted
-        self.describe = source.describe
-        self._source = source
+        super().__init__(source)
+        self.landmarks = None
+        self.aspect_ratio = 1.0
         self._view = view
         self._known = np.isfinite(source.landmarks).all(axis=(1, 2))
         if not self._known.all():
             _LOGGER.warning("%s: %d of %d images have no landmarks and are not aligned", self.name, np.sum(~self._known), len(self))
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    @property
-    def paths(self) -> list[str]:
-        """The relative paths of a source of files."""
-        return self._source.paths
 
     def read(self, indices: Iterable[int]) -> list[bytes]:
         """See `Source.read`; aligned faces are BMP."""

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_tf.data.source import Source, decode_image
-from kd_tf.errors import InputError
+from kd_tf.errors import InputError, first_line
 
 # Of larger data sets so many images, evenly spread, are looked at before a run: the others are named when they are met.
 CHECKED_IMAGES = 20_000
@@ -24,7 +24,7 @@ def broken_images(source: Source, records: np.ndarray) -> Iterator[tuple[int, st
         except InputError as error:
             return str(error)
         except (tf.errors.OpError, OSError) as error:
-            return f"{source.describe(int(record))} is not an image that can be decoded: {str(error).splitlines()[0]}"
+            return f"{source.describe(int(record))} is not an image that can be decoded: {first_line(error)}"
         return ""
 
     checked = tf.data.Dataset.from_tensor_slices(np.asarray(records, np.int64)).map(

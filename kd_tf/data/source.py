@@ -105,6 +105,40 @@ class FileSource:
         return digest.hexdigest()
 
 
+class DerivedSource:
+    """What another source is, but for what a subclass changes after this.
+
+    Args:
+      source: the other.
+    """
+
+    def __init__(self, source: Source):
+        self.name = source.name
+        self.identity_names = source.identity_names
+        self.identities = source.identities
+        self.landmarks = source.landmarks
+        self.official_test = source.official_test
+        self.trusted = source.trusted
+        self.aspect_ratio = source.aspect_ratio
+        self._source = source
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    @property
+    def paths(self) -> list[str]:
+        """The relative paths of a source of files."""
+        return self._source.paths
+
+    def describe(self, index: int) -> str:
+        """See `Source.describe`."""
+        return self._source.describe(index)
+
+    def fingerprint(self) -> str:
+        """See `Source.fingerprint`."""
+        return self._source.fingerprint()
+
+
 def decode_image(encoded: tf.Tensor) -> tf.Tensor:
     """An encoded image to uint8 RGB `[height, width, 3]`; grey and CMYK images become RGB."""
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from kd_tf.data.source import Source
+from kd_tf.data.source import DerivedSource, Source
 from kd_tf.errors import InputError
 
 _LOGGER = logging.getLogger(__name__)
@@ -16,7 +16,7 @@ _LISTS = os.path.join(os.path.dirname(__file__), "lists")
 PACKAGE_LISTS = tuple(sorted(name.removesuffix(".txt") for name in os.listdir(_LISTS)))
 
 
-class Subset:
+class Subset(DerivedSource):
     """The records `records` of `source`; identities are numbered anew, in the same order.
 
     Args:
@@ -25,15 +25,12 @@ class Subset:
     """
 
     def __init__(self, source: Source, records: np.ndarray):
+        super().__init__(source)
         kept, identities = np.unique(source.identities[records], return_inverse=True)
-        self.name = source.name
         self.identity_names = [source.identity_names[identity] for identity in kept]
         self.identities = identities.astype(np.int32)
         self.landmarks = None if source.landmarks is None else source.landmarks[records]
         self.official_test = None if source.official_test is None else source.official_test[records]
-        self.trusted = source.trusted
-        self.aspect_ratio = source.aspect_ratio
-        self._source = source
         self._records = records
 
     def __len__(self) -> int:

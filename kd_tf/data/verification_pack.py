@@ -10,9 +10,9 @@ from kd_tf.data.aligned import TEMPLATE_LANDMARKS
 from kd_tf.data.pairs import Pairs
 from kd_tf.data.pickle_notes import Note, Refused, kind_of, load_notes, noted_array, noted_scalar
 from kd_tf.errors import InputError
+from kd_tf.files import other_file
 
 FOLDS = 10
-_OTHER_FILES = {b"<!doctype": "an HTML page", b"<html": "an HTML page", b"pk\x03\x04": "a ZIP archive", b"\x1f\x8b": "a gzip archive"}
 
 
 class PackSource:
@@ -82,10 +82,8 @@ def read_pack(path: str) -> tuple[list[bytes], Pairs]:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     if not data:
         raise InputError(f"{path} is empty: copy it again")
-    start = data[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    for other, what in _OTHER_FILES.items():
-        if start.startswith(other):
-            raise InputError(f"{path} is {what}, not the data")
+    if what := other_file(data[:200]):
+        raise InputError(f"{path} is {what}, not the data")
     try:
         return _read(path, data)
     except Refused as refused:

@@ -16,7 +16,7 @@ import numpy as np
 
 from kd_tf.data.source import Source, decode_image
 from kd_tf.data.split import Split
-from kd_tf.errors import InputError
+from kd_tf.errors import InputError, first_line
 from kd_tf.evaluation.answers import Answers
 
 BLOCK = 4096
@@ -101,7 +101,7 @@ def _read(path: str) -> dict[str, np.ndarray]:
     except FileNotFoundError as error:
         raise InputError(f"--model={path} does not exist") from error
     except (OSError, ValueError, EOFError, TypeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"--model={path} cannot be read as .npz: {str(error).partition(chr(10))[0]}") from error
+        raise InputError(f"--model={path} cannot be read as .npz: {first_line(error)}") from error
     if "embeddings" not in arrays:
         raise InputError(f"--model={path} lacks the array 'embeddings' (it has: {has})")
     arrays["embeddings"] = _checked_rows(path, arrays["embeddings"])

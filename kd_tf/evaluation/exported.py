@@ -10,7 +10,7 @@ from kd_tf.data.broken import naming_bad_images
 from kd_tf.data.source import decode_image
 from kd_tf.data.split import Split
 from kd_tf.data.synthetic.source import encode_bmp
-from kd_tf.errors import InputError
+from kd_tf.errors import InputError, first_line
 from kd_tf.evaluation.answers import Answers
 from kd_tf.evaluation.predict import collect, kept
 
@@ -41,7 +41,7 @@ class ExportedModel:
             # The signature does not keep alive what it was loaded with.
             self._model = tf.saved_model.load(path)
         except (OSError, ValueError, tf.errors.OpError) as error:
-            raise InputError(f"--model={path} cannot be loaded: {str(error).partition(chr(10))[0]}") from error
+            raise InputError(f"--model={path} cannot be loaded: {first_line(error)}") from error
         if SIGNATURE not in self._model.signatures:
             has = ", ".join(sorted(self._model.signatures)) or "none"
             raise InputError(f"--model={path} lacks the signature {SIGNATURE!r} that kd-export writes (it has: {has})")

@@ -1,13 +1,14 @@
 """Sheets of pictures with captions, for a person to look at."""
 
 import io
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from kd_tf.files import write_whole
 
 # Inches.
 CELL = 1.7
@@ -72,10 +73,7 @@ def write_figure(path: str, figure: Figure) -> None:
     """Writes a PNG that is there whole or not at all."""
     encoded = io.BytesIO()
     figure.savefig(encoded, format="png", dpi=DOTS_PER_INCH)
-    partial = f"{path}.partial"
-    with open(partial, "wb") as file:
-        file.write(encoded.getvalue())
-    os.replace(partial, path)
+    write_whole(path, encoded.getvalue())
 
 
 def _blank(width: float, height: float) -> Figure:

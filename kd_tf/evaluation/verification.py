@@ -16,7 +16,7 @@ from kd_tf.evaluation.answers import Answers
 from kd_tf.evaluation.curves import roc_figure
 from kd_tf.evaluation.pairs import pair_distances, pair_metrics, roc_curve, tar_at_far
 from kd_tf.evaluation.pictures import Cell, sheet
-from kd_tf.training.run_directory import recorded_flags
+from kd_tf.training.run_directory import flags_of_model
 
 PAIR_PROTOCOLS = {"lfw": "PATH", "bin": "FILE"}
 SHOWN = 6
@@ -40,7 +40,7 @@ def open_pairs(protocol: str, data: str) -> tuple[Source, Pairs]:
 
 def warn_of_shared_people(model: str, protocol: str) -> None:
     """Logs a warning where the run `model`, or that around it, was trained on LFW, whose people the protocol takes for strangers."""
-    trained_on = (recorded_flags(model) or recorded_flags(os.path.dirname(model))).get("data", "")
+    trained_on = flags_of_model(model).get("data", "")
     if protocol == "lfw" and trained_on.startswith("lfw:"):
         _LOGGER.warning("%s was trained on %s: it may know people of these pairs, and scores higher than on strangers", model, trained_on)
 

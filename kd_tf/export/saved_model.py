@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kd_tf.data.source import decode_image
 from kd_tf.data.views import ViewConfig, evaluation_view, landmarks_in_image, make_canvas
-from kd_tf.errors import InputError
+from kd_tf.errors import InputError, first_line
 from kd_tf.networks.face_network import output_shapes
 from kd_tf.networks.stored import in_float32, load_network
 
@@ -83,7 +83,7 @@ def export_saved_model(network: tf.keras.Model, view: ViewConfig, path: str, *, 
         os.replace(partial, path)
     except (OSError, tf.errors.OpError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise InputError(f"{path} cannot be written: {str(error).partition(chr(10))[0]}") from error
+        raise InputError(f"{path} cannot be written: {first_line(error)}") from error
 
 
 def export_stored_network(path: str, view: ViewConfig, output: str, *, overwrite: bool = False) -> None:

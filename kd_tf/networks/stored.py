@@ -6,7 +6,7 @@ import zipfile
 
 import tensorflow as tf
 
-from kd_tf.errors import InputError
+from kd_tf.errors import InputError, first_line
 
 STUDENT_FILE = "student.keras"
 
@@ -32,7 +32,7 @@ def load_network(path: str, flag: str, *, image_size: int) -> tf.keras.Model:
     try:
         network = tf.keras.models.load_model(file, compile=False)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, tf.errors.OpError) as error:
-        raise InputError(f"--{flag}={file} cannot be read as a Keras model: {str(error).partition(chr(10))[0]}") from error
+        raise InputError(f"--{flag}={file} cannot be read as a Keras model: {first_line(error)}") from error
     shape = getattr(network, "input_shape", None)
     if isinstance(shape, tuple) and any(side not in (None, image_size) for side in shape[1:3]):
         raise InputError(f"--{flag}={path} takes images of {shape[1]}x{shape[2]} pixels, but --image_size={image_size}")

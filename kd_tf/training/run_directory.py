@@ -108,6 +108,11 @@ def recorded_flags(path: str) -> dict[str, str]:
         return dict(line.strip()[2:].split("=", 1) for line in lines if line.startswith("--"))
 
 
+def flags_of_model(path: str) -> dict[str, str]:
+    """As `recorded_flags`, of the run `path`, or of the run around it where `path` names the model itself."""
+    return recorded_flags(path) or recorded_flags(os.path.dirname(path))
+
+
 def recorded_identities(path: str) -> list[str] | None:
     """The names of the labels of the run in directory `path`, or around it (`path` may be its `saved_model`); None: they are not known."""
     for folder in (path, os.path.dirname(path)):

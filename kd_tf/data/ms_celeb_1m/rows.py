@@ -13,17 +13,10 @@ from typing import NamedTuple
 
 from kd_tf.data.ms_celeb_1m.line_scan import LONGEST_ROW, BrokenRow
 from kd_tf.errors import InputError
+from kd_tf.files import other_file
 
 _NAME = re.compile(rb"[!-.0-~]{1,64}/[0-9]{1,9}(-[!-.0-~]{1,64})?")
 _EXPECTED = "expected 7 columns (MID, rank, image URL, page URL, face id, rectangle, image), or 6"
-_OTHER_FILES = {
-    b"<!doctype": "an HTML page",
-    b"<html": "an HTML page",
-    b"pk\x03\x04": "a ZIP archive",
-    b"7z\xbc\xaf": "a 7z archive",
-    b"\x1f\x8b": "a gzip archive",
-    b"version https://git-lfs": "a Git LFS pointer",
-}
 _END_OF_JPEG = b"\xff\xd9"
 
 
@@ -73,9 +66,8 @@ def read_layout(path: str) -> RowLayout:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     if not row:
         raise InputError(f"{path} is empty: copy it again")
-    for other, what in _OTHER_FILES.items():
-        if row.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(other):
-            raise InputError(f"{path} line 1 (offset 0): this is {what}, not the data")
+    if what := other_file(row):
+        raise InputError(f"{path} line 1 (offset 0): this is {what}, not the data")
     columns = row.rstrip(b"\r\n").split(b"\t")
     if len(columns) not in (6, 7):
         raise InputError(f"{path} line 1 (offset 0): {_EXPECTED}; found {len(columns)}: {shown(row)}")

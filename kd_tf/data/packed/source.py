@@ -24,7 +24,7 @@ from zlib import crc32
 import numpy as np
 from array_record.python import array_record_module
 
-from kd_tf.errors import InputError
+from kd_tf.errors import InputError, first_line
 
 MANIFEST, RECORDS, CONTACT_SHEET = "packed.json", "records.npz", "contact_sheet.jpg"
 VERSION = 1
@@ -152,11 +152,6 @@ def fingerprint_of(identity_names: Sequence[str], records: dict[str, np.ndarray]
 def shard_name(shard: int, shards: int) -> str:
     """The file of a shard."""
     return f"images-{shard:05d}-of-{shards:05d}.array_record"
-
-
-def first_line(error: Exception) -> str:
-    """Of a message that goes on with the state of the library."""
-    return str(error).partition("\n")[0]
 
 
 def _open(path: str, expected: int) -> array_record_module.ArrayRecordReader:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kd_tf.errors import InputError
+from kd_tf.files import other_file
 
 MAGIC = 0xCED7230A
 WHOLE, FIRST, MIDDLE, LAST = range(4)
@@ -29,7 +30,6 @@ _LABEL = struct.Struct("<f")
 _JOINT = struct.pack("<I", MAGIC)
 _LENGTH_BITS = 29
 _BLOCK = 1 << 16
-_OTHER_FILES = {b"<!doctype": "an HTML page", b"<html": "an HTML page", b"pk\x03\x04": "a ZIP archive", b"\x1f\x8b": "a gzip archive"}
 
 
 class Head(NamedTuple):
@@ -172,11 +172,11 @@ def open_data(path: str, **arguments):
         start = os.pread(file.fileno(), 200, 0)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    what = [what for other, what in _OTHER_FILES.items() if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(other)]
+    what = other_file(start)
     if start and not what:
         return file
     file.close()
-    raise InputError(f"{path} is {what[0]}, not the data" if what else f"{path} is empty: copy it again")
+    raise InputError(f"{path} is {what}, not the data" if what else f"{path} is empty: copy it again")
 
 
 def _body_start(where: str, header: bytes, length: int) -> int:
