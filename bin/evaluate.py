@@ -12,7 +12,8 @@ of embeddings made elsewhere:
                 images of the data set in its order.
     identities  [n], numbers or names. With it, --protocol=retrieval scores all rows of the file and reads no data set.
 
-Where the model is a run, data flags that are not given have that run's values, so that its own test split is scored.
+Where the model is a run, data flags that are not given have that run's values, so that its own test split is scored. Of that,
+--skip_broken=N leaves out and logs up to N images that cannot be read or decoded (`skipped` says how many).
 
     protocol         of          scores                                pictures
     classification   test split  top1, top5                            mistakes
@@ -27,7 +28,8 @@ Where the model is a run, data flags that are not given have that run's values, 
 
 lfw and bin take the threshold that is best on the other folds. --distance is what it is for: squared_l2 and angular (degrees) between unit
 vectors, raw_squared_l2 between hidden layers that are not normalised. --flip adds the embedding of the flipped image (retrieval, lfw,
-bin). Faces in a .bin file are cut out already: --central_fraction=1 takes all of them.
+bin). Faces in a .bin file are cut out already: --central_fraction=1 shows a network the middle 7/8 of their width and height, --align
+all of them.
 
 Prints the scores and writes them to OUTPUT/metrics.json: percent, but for roc_area (0 to 1), threshold and counts. The pictures are
 OUTPUT/NAME.png.

@@ -4,6 +4,7 @@ from absl import flags
 
 from kd_tf.evaluation.evaluate import ALL_PROTOCOLS, EvaluationConfig
 from kd_tf.evaluation.pairs import DISTANCES
+from kd_tf.evaluation.score import PROTOCOLS
 from kd_tf.flags import data_flags
 from kd_tf.flags.paths import absolute_path
 
@@ -24,6 +25,8 @@ def evaluation_config_from_flags() -> EvaluationConfig:
         view=data_flags.view_config_from_flags(model),
         split=data_flags.split_config_from_flags(model),
         image_cache=absolute_path(data_flags.IMAGE_CACHE.value),
+        # Pairs need all of their images, whatever the run could do without.
+        skip_broken=data_flags.skip_broken_from_flags(model if PROTOCOL.value in PROTOCOLS else None),
         flip=FLIP.value,
         distance=DISTANCE.value,
     )

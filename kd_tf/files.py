@@ -19,8 +19,8 @@ def other_file(start: bytes) -> str | None:
 
 
 def write_whole(path: str, content: str | bytes) -> None:
-    """Writes a file that is there whole or not at all; text is UTF-8."""
-    partial = f"{path}.partial"
+    """Writes a file that is there whole or not at all; text is UTF-8, but for the bytes of file names that are none (surrogateescape)."""
+    partial = f"{path}.{os.getpid()}.partial"
     with open(partial, "wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(content.encode(errors="surrogateescape") if isinstance(content, str) else content)
     os.replace(partial, path)

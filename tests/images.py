@@ -1,5 +1,7 @@
 """Small images on disk, made from seeds."""
 
+import os
+
 import cv2
 import numpy as np
 
@@ -8,6 +10,10 @@ def smooth_image(seed, height=40, width=40):
     """uint8 RGB `[height, width, 3]`, another for each seed, without the high frequencies that JPEG loses."""
     coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+# The name of a folder that is no UTF-8: Jose with an accent, in Latin-1.
+FOREIGN_NAME = os.fsdecode(b"Jos\xe9")
 
 
 def write_image(path, image):

@@ -12,10 +12,11 @@ from absl import flags
 from kd_tf.bin import distill, evaluate, train  # noqa: F401
 from kd_tf.data.pipeline import training_batches
 from kd_tf.flags import distillation_flags, evaluation_flags, run_flags
+from kd_tf.networks.identity_names import recorded_identities
 from kd_tf.training.batches import plan_batches
 from kd_tf.training.config import DistillationConfig, RunConfig
 from kd_tf.training.run import open_run_data, run
-from kd_tf.training.run_directory import RunDirectory, recorded_identities
+from kd_tf.training.run_directory import RunDirectory
 from kd_tf.training.student import identity_names, make_distiller
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

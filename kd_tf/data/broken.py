@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -12,6 +13,8 @@ from kd_tf.errors import InputError, first_line
 
 # Of larger data sets so many images, evenly spread, are looked at before a run: the others are named when they are met.
 CHECKED_IMAGES = 20_000
+# What comes of an image that cannot be read or decoded while TensorFlow reads: of its decoders, and of `Source.read` inside it.
+_READING_ERRORS = (OSError, tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError, tf.errors.UnknownError)
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -22,17 +25,24 @@ def broken_images(source: Source, records: np.ndarray) -> Iterator[tuple[int, st
         try:
             decode_image(source.read([int(record)])[0])
         except InputError as error:
-            return str(error)
+            found = str(error)
         except (tf.errors.OpError, OSError) as error:
-            return f"{source.describe(int(record))} is not an image that can be decoded: {first_line(error)}"
-        return ""
+            found = f"{source.describe(int(record))} is not an image that can be decoded: {reason(error)}"
+        else:
+            found = ""
+        return found.encode(errors="surrogateescape")
 
     checked = tf.data.Dataset.from_tensor_slices(np.asarray(records, np.int64)).map(
         lambda record: (record, tf.py_function(failure, [record], tf.string)), num_parallel_calls=tf.data.AUTOTUNE
     )
-    for record, reason in checked.as_numpy_iterator():
-        if reason:
-            yield int(record), reason.decode()
+    for record, found in checked.as_numpy_iterator():
+        if found:
+            yield int(record), found.decode(errors="surrogateescape")
+
+
+def reason(error: Exception) -> str:
+    """What a message says, without the names of TensorFlow's functions and the state of its library."""
+    return re.sub(r"^(\{\{.*?\}\} )+|\.? \[Op:.*", "", first_line(error))
 
 
 def verify_images(source: Source, records: np.ndarray | None = None) -> None:
@@ -41,12 +51,12 @@ def verify_images(source: Source, records: np.ndarray | None = None) -> None:
     Raises:
       InputError: naming the first image that cannot be read or decoded.
     """
-    for _, reason in broken_images(source, np.arange(len(source)) if records is None else records):
-        raise InputError(reason)
+    for _, fault in broken_images(source, np.arange(len(source)) if records is None else records):
+        raise InputError(fault)
 
 
-def sound_records(source: Source, records: np.ndarray, *, skip_broken: int) -> np.ndarray:
-    """The records that can be trained on.
+def sound_records(source: Source, records: np.ndarray, *, skip_broken: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The records that can be read and decoded, and what is wrong with each of the others.
 
     Args:
       source: where they are.
@@ -58,15 +68,15 @@ def sound_records(source: Source, records: np.ndarray, *, skip_broken: int) -> n
     """
     if not skip_broken:
         verify_images(source, records[:: -(-len(records) // CHECKED_IMAGES)])
-        return records
+        return records, ()
     _LOGGER.info("%s: looking at all %d images", source.name, len(records))
-    broken = []
-    for record, reason in broken_images(source, records):
+    broken = {}
+    for record, fault in broken_images(source, records):
         if len(broken) == skip_broken:
-            raise InputError(f"{reason}; it is one more than --skip_broken={skip_broken} allows")
-        _LOGGER.warning("left out: %s", reason)
-        broken.append(record)
-    return np.setdiff1d(records, broken)
+            raise InputError(f"{fault}; it is one more than --skip_broken={skip_broken} allows")
+        _LOGGER.warning("left out: %s", fault)
+        broken[record] = fault
+    return np.setdiff1d(records, list(broken)), tuple(broken.values())
 
 
 @contextlib.contextmanager
@@ -75,10 +85,10 @@ def naming_bad_images(source: Source, records: Callable[[], np.ndarray]) -> Iter
 
     Args:
       source: where they are.
-      records: gives those that may have been read when it went wrong.
+      records: gives those that may have been read when it went wrong; the most likely ones first.
     """
     try:
         yield
-    except (OSError, tf.errors.OpError):
+    except _READING_ERRORS:
         verify_images(source, records())
         raise

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_tf.data.broken import naming_bad_images
-from kd_tf.data.source import Source, decode_image, read_records
+from kd_tf.data.source import DerivedSource, Source, decode_image, read_records
 from kd_tf.data.synthetic.source import encode_bmp
 from kd_tf.data.views import ViewConfig, canvas_landmarks, make_canvas
 from kd_tf.errors import InputError
@@ -18,7 +18,7 @@ from kd_tf.errors import InputError
 _LOGGER = logging.getLogger(__name__)
 
 
-class CachedSource:
+class CachedSource(DerivedSource):
     """A source whose images are the canvases of another's.
 
     Args:
@@ -27,21 +27,11 @@ class CachedSource:
       config: the view whose canvases they are.
     """
 
-    trusted = True
-
     def __init__(self, source: Source, canvases: np.ndarray, config: ViewConfig):
-        self.name = source.name
-        self.identity_names = source.identity_names
-        self.identities = source.identities
-        self.official_test = source.official_test
-        self.aspect_ratio = source.aspect_ratio
+        super().__init__(source)
         self.landmarks = None if source.landmarks is None else canvas_landmarks(source.landmarks, config)
-        self.describe = source.describe
-        self.fingerprint = source.fingerprint
+        self.trusted = True
         self._canvases = canvases
-
-    def __len__(self) -> int:
-        return len(self._canvases)
 
     def read(self, indices: Iterable[int]) -> list[bytes]:
         """See `Source.read`; the images are BMP."""

@@ -19,7 +19,8 @@ class Source(Protocol):
       landmarks: float32 `[records, 5, 2]`, or None. Points in CelebA's order (image-left eye, image-right eye, nose,
         image-left mouth corner, image-right mouth corner), as fractions of the image's width and height: the centre of
         pixel x is at `(x + 0.5) / width`. NaN where a record has none.
-      trusted: whether its images are known to decode: drawn, or checked when they were stored.
+      trusted: whether its images are known to decode: drawn, or checked when they were stored. Such are looked at before they are read
+        only where some may be left out.
       aspect_ratio: width over height of the images that have landmarks: errors are measured in pixels, and landmarks are fractions.
       official_test: bool `[records]`, which records the data set's own division keeps for testing, or None.
     """
@@ -42,7 +43,7 @@ class Source(Protocol):
         """Where record `index` comes from, for messages: a path, or what stands for one."""
 
     def fingerprint(self) -> str:
-        """Changes when the records do: another list, another file, another seed."""
+        """Changes when the records do: another list, another file, another seed; not when files are moved, or copied with their times."""
 
 
 class FileSource:
@@ -97,11 +98,12 @@ class FileSource:
         return f"{self._root}/{self.paths[index]}"
 
     def fingerprint(self) -> str:
-        """A digest of the files' names, sizes and times of change."""
-        digest = hashlib.sha256(self.name.encode())
+        """A digest of the files' relative paths, sizes and times of change, and of their labels."""
+        digest = hashlib.sha256()
         for index, path in enumerate(self.paths):
-            status = os.stat(self.describe(index))
-            digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
+            status, label = os.stat(self.describe(index)), self.identity_names[self.identities[index]]
+            line = f"{path} of {label}: {status.st_size} bytes of {status.st_mtime_ns}\n"
+            digest.update(line.encode(errors="surrogateescape"))
         return digest.hexdigest()
 
 

@@ -107,7 +107,7 @@ def train_and_test(source: Source, config: SplitConfig) -> tuple[Split, Split]:
     if config.validation:
         # Held out of the training records as the test records were; an official division has no rule for that.
         train, test = _divide(source, train, dataclasses.replace(config, split=_VALIDATION[config.split]))
-    labels, classes = _labels(source, train, test, config)
+    labels, classes = _labels(source, train, config)
     return Split(source, train, labels, classes), Split(source, test, labels, classes)
 
 
@@ -154,7 +154,7 @@ def _chosen(count: int, seed: int, too_few: str) -> np.ndarray:
     return np.isin(np.arange(count), shuffled[: round(count * TEST_SHARE)])
 
 
-def _labels(source: Source, train: np.ndarray, test: np.ndarray, config: SplitConfig) -> tuple[np.ndarray, int]:
+def _labels(source: Source, train: np.ndarray, config: SplitConfig) -> tuple[np.ndarray, int]:
     """Labels and their number: those of the source where all may be met in training, else the identities to train on first."""
     identities = len(source.identity_names)
     if config.split == "random":

@@ -49,7 +49,7 @@ class PackSource:
 
     def fingerprint(self) -> str:
         """A digest of the images."""
-        digest = hashlib.sha256(self.name.encode())
+        digest = hashlib.sha256()
         for image in self._images:
             digest.update(hashlib.sha256(image).digest())
         return digest.hexdigest()

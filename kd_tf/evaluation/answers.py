@@ -1,13 +1,16 @@
 """What a model answers to some images: all that the protocols score and the pictures show."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from kd_tf.data.source import decode_image
 from kd_tf.data.split import Split
 from kd_tf.errors import InputError
 from kd_tf.evaluation.landmarks import in_pixels
+from kd_tf.evaluation.retrieval import nearest_others
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,6 +44,11 @@ class Answers:
     picture: Callable[[int], np.ndarray] | None = None
     aspect_ratio: float = 1.0
 
+    @functools.cached_property
+    def nearest_others(self) -> tuple[np.ndarray, np.ndarray]:
+        """The queries and the image nearest to each, by `embedding`; see `kd_tf.evaluation.retrieval.nearest_others`."""
+        return nearest_others(self.embedding, self.identities)
+
     def landmarks_in_pixels(self) -> tuple[np.ndarray, np.ndarray]:
         """True landmarks and those found, in a unit that is the same for x and y."""
         return in_pixels(self.true_landmarks, self.aspect_ratio), in_pixels(self.landmarks, self.aspect_ratio)
@@ -53,3 +61,8 @@ class Answers:
             if len(bad):
                 first = split.source.describe(split.records[bad[0]])
                 raise InputError(f"{who}: its {key} is not finite for {len(bad)} of {len(values)} images, the first is {first}")
+
+
+def whole_pictures(split: Split) -> Callable[[int], np.ndarray]:
+    """The `picture` of a model that is given the images of a split as they are."""
+    return lambda place: decode_image(split.source.read([split.records[place]])[0]).numpy()

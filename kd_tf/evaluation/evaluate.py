@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from kd_tf.data.aligned import align, view_of_faces
+from kd_tf.data.broken import sound_records
 from kd_tf.data.dataset import open_data
 from kd_tf.data.sources import SourceConfig
 from kd_tf.data.split import Split, SplitConfig
@@ -22,7 +23,8 @@ from kd_tf.evaluation.pictures import write_figure
 from kd_tf.evaluation.score import NEEDS, PROTOCOLS, check_model, require_output, rounded, score_answers
 from kd_tf.evaluation.verification import PAIR_PROTOCOLS, ScoredPairs, open_pairs, pair_split, warn_of_shared_people
 from kd_tf.files import write_whole
-from kd_tf.training.run_directory import FLAGS_FILE, recorded_identities
+from kd_tf.networks.identity_names import recorded_identities
+from kd_tf.training.run_directory import FLAGS_FILE
 
 ALL_PROTOCOLS = (*PROTOCOLS, *PAIR_PROTOCOLS)
 _FLIPPING = ("retrieval", *PAIR_PROTOCOLS)
@@ -41,6 +43,7 @@ class EvaluationConfig:
       view: how a network sees images.
       split: whose test half is scored (not by `lfw` and `bin`).
       image_cache: see `cache_images`.
+      skip_broken: how many images of the test half that cannot be read or decoded may be left out (not by `lfw` and `bin`).
       flip: whether embeddings are the sum of those of image and flipped image.
       distance: one of `kd_tf.evaluation.pairs.DISTANCES`, for `lfw` and `bin`; None: their `squared_l2`.
     """
@@ -51,14 +54,15 @@ class EvaluationConfig:
     view: ViewConfig
     split: SplitConfig = SplitConfig()
     image_cache: str | None = None
+    skip_broken: int = 0
     flip: bool = False
     distance: str | None = None
 
     def __post_init__(self):
         if self.protocol not in ALL_PROTOCOLS:
             raise InputError(f"--protocol={self.protocol} is unknown; known: {', '.join(ALL_PROTOCOLS)}")
-        for flag, given, users in (("flip", self.flip, _FLIPPING), ("distance", self.distance, PAIR_PROTOCOLS)):
-            if given and self.protocol not in users:
+        for flag, users in (("flip", _FLIPPING), ("distance", PAIR_PROTOCOLS), ("skip_broken", PROTOCOLS)):
+            if getattr(self, flag) and self.protocol not in users:
                 raise InputError(f"--{flag} has no effect with --protocol={self.protocol}; it is for {', '.join(users)}")
         if self.view.align and self.protocol == "landmarks":
             raise InputError("--align needs the landmarks that --protocol=landmarks is to score")
@@ -70,14 +74,15 @@ def evaluate(config: EvaluationConfig, output: str | None = None) -> dict:
     """Scores a model and, where there is an `output`, writes `metrics.json` and pictures into that folder.
 
     Returns:
-      What `metrics.json` holds: `protocol`, `model`, `data` and the scores.
+      What `metrics.json` holds: `protocol`, `model`, `data`, the scores and, where broken images may be left out, how many were: `skipped`.
 
     Raises:
       InputError: see `open_model`, `open_data`, `open_pairs` and `check_model`; or `output` cannot be written or holds a run.
     """
     if output:
         _check_output(output)
-    model = open_model(config.model, view_of_faces(config.view), config.image_cache)
+    # Images that are not scored may be broken too.
+    model = open_model(config.model, view_of_faces(config.view), config.image_cache, cache_all=not config.skip_broken)
     found = _score_pairs if config.protocol in PAIR_PROTOCOLS else _score_split
     scores, figures = found(config, model)
     metrics = {"protocol": config.protocol, "model": config.model} | rounded(scores)
@@ -87,6 +92,7 @@ def evaluate(config: EvaluationConfig, output: str | None = None) -> dict:
 
 
 def _score_split(config: EvaluationConfig, model: ScoredModel) -> _Found:
+    notes = {"flip": config.flip} if config.protocol in _FLIPPING else {}
     if config.protocol == "retrieval" and isinstance(model, StoredEmbeddings) and model.knows_identities:
         name, answers = config.model, model.own_answers(flip=config.flip)
     else:
@@ -94,10 +100,11 @@ def _score_split(config: EvaluationConfig, model: ScoredModel) -> _Found:
         check_model(model, split, config.protocol)
         if config.protocol == "landmarks":
             split = split.with_landmarks()
+        if config.skip_broken:
+            split, notes["skipped"] = _without_broken(split, config.skip_broken)
         name, answers = split.source.name, model.answers(split, (NEEDS[config.protocol],), flip=config.flip)
         answers.require_finite(config.model, split)
-    flip = {"flip": config.flip} if config.protocol in _FLIPPING else {}
-    return {"data": name} | flip | score_answers(answers, config.protocol), lambda: _FIGURES[config.protocol](answers)
+    return {"data": name} | notes | score_answers(answers, config.protocol), lambda: _FIGURES[config.protocol](answers)
 
 
 def _labelled_as_trained(config: EvaluationConfig, split: Split) -> Split:
@@ -110,6 +117,14 @@ def _labelled_as_trained(config: EvaluationConfig, split: Split) -> Split:
     strangers = itertools.count(len(known))
     labels = np.array([places[name] if name in places else next(strangers) for name in names], np.int32)
     return dataclasses.replace(split, labels=labels, classes=len(known), class_names=tuple(known))
+
+
+def _without_broken(split: Split, skip_broken: int) -> tuple[Split, int]:
+    """The split without its broken images, and how many those are."""
+    sound, left_out = sound_records(split.source, split.records, skip_broken=skip_broken)
+    if not len(sound):
+        raise InputError(f"{split.source.name}: all {len(split)} images that are to be scored are broken")
+    return dataclasses.replace(split, records=sound), len(left_out)
 
 
 def _score_pairs(config: EvaluationConfig, model: ScoredModel) -> _Found:

@@ -11,7 +11,7 @@ from kd_tf.data.source import decode_image
 from kd_tf.data.split import Split
 from kd_tf.data.synthetic.source import encode_bmp
 from kd_tf.errors import InputError, first_line
-from kd_tf.evaluation.answers import Answers
+from kd_tf.evaluation.answers import Answers, whole_pictures
 from kd_tf.evaluation.predict import collect, kept
 
 SIGNATURE = "encoded_images"
@@ -59,7 +59,7 @@ class ExportedModel:
             identities=split.identities,
             identity_names=split.identity_names,
             aspect_ratio=split.source.aspect_ratio,
-            picture=lambda place: decode_image(split.source.read([split.records[place]])[0]).numpy(),
+            picture=whole_pictures(split),
             **found,
         )
 

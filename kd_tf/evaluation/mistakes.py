@@ -7,7 +7,6 @@ from kd_tf.evaluation.answers import Answers
 from kd_tf.evaluation.curves import ced_figure
 from kd_tf.evaluation.landmarks import ced_curve, landmark_scores, normalized_errors
 from kd_tf.evaluation.pictures import Cell, sheet
-from kd_tf.evaluation.retrieval import nearest_rows
 
 SHOWN = 12
 TRUE_COLOUR = "white"
@@ -31,8 +30,8 @@ def classification_figures(answers: Answers) -> dict[str, Figure]:
 
 def landmark_figures(answers: Answers) -> dict[str, Figure]:
     """`ced`: the cumulative error distribution; `worst_landmarks`: the largest errors."""
-    errors = normalized_errors(*answers.landmarks_in_pixels())
-    scores = landmark_scores(*answers.landmarks_in_pixels())
+    pixels = answers.landmarks_in_pixels()
+    errors, scores = normalized_errors(*pixels), landmark_scores(*pixels)
     title = f"{len(errors)} images: NRMSE {scores['nrmse']:.2f} %, {scores['failure_rate']:.2f} % above 10 %"
     chosen = np.argsort(-errors, kind="stable")[:SHOWN]
 
@@ -49,8 +48,7 @@ def retrieval_figures(answers: Answers) -> dict[str, Figure]:
     """`wrong_queries`: the wrong nearest images that are nearest, beside the nearest right ones; nothing where there are no images."""
     if answers.picture is None:
         return {}
-    queries = np.flatnonzero(np.bincount(answers.identities)[answers.identities] >= 2)
-    nearest = nearest_rows(answers.embedding[queries], answers.embedding, excluded=queries)
+    queries, nearest = answers.nearest_others
     distances = np.linalg.norm(answers.embedding[queries] - answers.embedding[nearest], axis=1)
     wrong = np.flatnonzero(answers.identities[nearest] != answers.identities[queries])
     wrong = wrong[np.argsort(distances[wrong], kind="stable")]

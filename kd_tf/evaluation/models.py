@@ -49,20 +49,32 @@ class NetworkModel:
       network: the network.
       view: how images become its inputs.
       image_cache: see `cache_images`; None: images are read in place.
+      cache_all: whether the cache holds all images of a data set, as that of a run does, or only those of the split.
       batch_size: images asked at a time.
     """
 
-    def __init__(self, network: tf.keras.Model, view: ViewConfig, image_cache: str | None = None, *, batch_size: int = 256):
+    def __init__(
+        self,
+        network: tf.keras.Model,
+        view: ViewConfig,
+        image_cache: str | None = None,
+        *,
+        cache_all: bool = True,
+        batch_size: int = 256,
+    ):
         self.name = repr(network.name)
         self.outputs = output_shapes(network)
         self._network = network
         self._view = view
         self._image_cache = image_cache
+        self._cache_all = cache_all
         self._batch_size = batch_size
 
     def answers(self, split: Split, outputs: tuple[str, ...], *, flip: bool = False) -> Answers:
         """See `ScoredModel.answers`."""
-        source, view = cache_images(split.source, self._view, self._image_cache) if self._image_cache else (split.source, self._view)
+        source, view = split.source, self._view
+        if self._image_cache:
+            source, view = cache_images(source, view, self._image_cache, None if self._cache_all else split.records)
         seen = dataclasses.replace(split, source=source)
         with naming_bad_images(split.source, lambda: split.records):
             found = predict(self._network, evaluation_batches(seen, view, batch_size=self._batch_size), outputs, flip=flip)
@@ -79,19 +91,20 @@ def _evaluation_crop(source: Source, record: int, view: ViewConfig) -> np.ndarra
     return evaluation_view(canvas, tf.zeros([5, 2]), view)[0].numpy().astype(np.uint8)
 
 
-def open_model(path: str, view: ViewConfig, image_cache: str | None = None) -> ScoredModel:
+def open_model(path: str, view: ViewConfig, image_cache: str | None = None, *, cache_all: bool = True) -> ScoredModel:
     """Opens what `--model` names.
 
     Args:
       path: a `.npz` file of embeddings, a SavedModel that `kd-export` wrote, or what `load_network` takes.
       view: how a network sees images; an exported model has its own inside.
       image_cache: for networks.
+      cache_all: likewise; see `NetworkModel`.
 
     Raises:
       InputError: it cannot be read, or cannot use `image_cache`.
     """
     if not path.endswith(".npz") and not is_exported(path):
-        return NetworkModel(load_network(path, "model", image_size=view.image_size), view, image_cache)
+        return NetworkModel(load_network(path, "model", image_size=view.image_size), view, image_cache, cache_all=cache_all)
     if image_cache:
         raise InputError(f"--image_cache={image_cache} holds what a network sees, which --model={os.path.basename(path)} does not look at")
     return StoredEmbeddings(path) if path.endswith(".npz") else ExportedModel(path)

@@ -103,7 +103,9 @@ def _show(axes: Axes, cell: Cell) -> None:
     axes.set_axis_off()
     # Captions of a row at one height, whatever the pictures' shapes.
     axes.set_anchor("S")
-    caption = "\n".join(shortened(line) for line in cell.caption.split("\n"))
+    # A name of bytes that are no letters cannot be drawn.
+    drawable = cell.caption.encode(errors="replace").decode()
+    caption = "\n".join(shortened(line) for line in drawable.split("\n"))
     axes.annotate(
         caption, (0.5, 0), (0, -3), xycoords="axes fraction", textcoords="offset points",
         ha="center", va="top", fontsize=CAPTION_SIZE, parse_math=False,

@@ -15,6 +15,16 @@ class RetrievalScore(NamedTuple):
 
 
 def rank1_retrieval(embeddings: np.ndarray, identities: np.ndarray, *, block: int = 1024) -> RetrievalScore:
+    """`rank1_score` of `nearest_others`, whose arguments these are."""
+    return rank1_score(identities, *nearest_others(embeddings, identities, block=block))
+
+
+def rank1_score(identities: np.ndarray, queries: np.ndarray, nearest: np.ndarray) -> RetrievalScore:
+    """How many queries found their identity: int `[n]`, and what `nearest_others` returns."""
+    return RetrievalScore(100.0 * float(np.mean(identities[nearest] == identities[queries])), len(queries))
+
+
+def nearest_others(embeddings: np.ndarray, identities: np.ndarray, *, block: int = 1024) -> tuple[np.ndarray, np.ndarray]:
     """For each image the nearest other image by Euclidean distance; ties go to the lower index.
 
     Identities with one image are no queries but stay in the gallery.
@@ -24,6 +34,9 @@ def rank1_retrieval(embeddings: np.ndarray, identities: np.ndarray, *, block: in
       identities: int `[n]`.
       block: images compared at a time with as many others; see `nearest_rows`.
 
+    Returns:
+      The queries, and the image nearest to each; both int64 `[queries]`, indices into the arguments.
+
     Raises:
       InputError: no identity has two images, or an embedding is not finite.
     """
@@ -31,8 +44,7 @@ def rank1_retrieval(embeddings: np.ndarray, identities: np.ndarray, *, block: in
     queries = np.flatnonzero(counts[inverse] >= 2)
     if not len(queries):
         raise InputError(f"retrieval needs an identity with two images; the {len(identities)} images are of as many identities")
-    nearest = nearest_rows(embeddings[queries], embeddings, excluded=queries, block=block)
-    return RetrievalScore(100.0 * float(np.mean(identities[nearest] == identities[queries])), len(queries))
+    return queries, nearest_rows(embeddings[queries], embeddings, excluded=queries, block=block)
 
 
 def nearest_rows(queries: np.ndarray, gallery: np.ndarray, *, excluded: np.ndarray | None = None, block: int = 1024) -> np.ndarray:

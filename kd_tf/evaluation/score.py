@@ -1,5 +1,6 @@
 """What a model scores on a split, by protocol."""
 
+import numpy as np
 import tensorflow as tf
 
 from kd_tf.data.split import Split
@@ -9,7 +10,7 @@ from kd_tf.evaluation.answers import Answers
 from kd_tf.evaluation.classification import topk_accuracy
 from kd_tf.evaluation.landmarks import landmark_scores
 from kd_tf.evaluation.models import NetworkModel, ScoredModel
-from kd_tf.evaluation.retrieval import rank1_retrieval
+from kd_tf.evaluation.retrieval import rank1_score
 
 PROTOCOLS = ("classification", "landmarks", "retrieval")
 TASK_PROTOCOLS = {"classification": ("classification", "retrieval"), "alignment": ("landmarks",), "verification": ("retrieval",)}
@@ -42,13 +43,13 @@ def score_answers(answers: Answers, protocol: str) -> dict[str, float | int]:
     """The scores of one of `PROTOCOLS`.
 
     Raises:
-      InputError: see `rank1_retrieval`.
+      InputError: see `nearest_others`.
     """
     if protocol == "classification":
         return {"top1": topk_accuracy(answers.ranks, 1), "top5": topk_accuracy(answers.ranks, 5)}
     if protocol == "landmarks":
         return landmark_scores(*answers.landmarks_in_pixels())
-    return rank1_retrieval(answers.embedding, answers.identities)._asdict()
+    return rank1_score(answers.identities, *answers.nearest_others)._asdict()
 
 
 def rounded(scores: dict[str, float | int]) -> dict[str, float | int]:
@@ -63,10 +64,11 @@ def check_model(model: ScoredModel, split: Split, protocol: str) -> None:
     require_output(model, NEEDS[protocol], protocol)
     if protocol != "classification":
         return
-    if split.has_strangers:
+    strangers = np.unique(split.identities[split.identities >= split.classes])
+    if len(strangers):
         raise InputError(
-            f"--protocol=classification needs test images of identities that were trained on, which this split of {split.source.name} "
-            "keeps apart: use --protocol=retrieval"
+            f"--protocol=classification needs test images of identities that were trained on; identities of {split.source.name} that were "
+            f"not: {len(strangers)}, first {split.identity_names[strangers[0]]}; use --protocol=retrieval, or --exclude_identities"
         )
     known = model.outputs["logits"][-1]
     if known != split.classes:

@@ -86,7 +86,8 @@ def select_targets(config: RunConfig, seeds: list[int]) -> str:
     score, higher_is_better = SCORES[config.task]
     scores = np.array([run[score] for run in metrics], float).reshape(len(CELLS), len(seeds))
     selection = Selection(scores, higher_is_better)
-    winner = dataclasses.replace(config, distillation=_weighted(config.distillation, selection.winner))
+    chosen = DistillationConfig() if selection.winner == CONTROL else _weighted(config.distillation, selection.winner)
+    winner = dataclasses.replace(config, distillation=chosen)
     report = _report(selection, config, seeds)
     write_whole(os.path.join(config.model_dir, "selection.md"), report)
     write_whole(os.path.join(config.model_dir, "winner.flags"), _without_directory(winner.flagfile()))
@@ -115,15 +116,11 @@ def _run_config(config: RunConfig, cell: tuple[int, int], seed: int) -> RunConfi
         training=dataclasses.replace(config.training, seed=seed),
         split=dataclasses.replace(config.split, validation=True),
         # The same teacher for all, the control included: it is then given and not asked.
-        distillation=dataclasses.replace(
-            config.distillation, alpha=config.distillation.alpha * cell[0], beta=config.distillation.beta * cell[1]
-        ),
+        distillation=_weighted(config.distillation, cell),
     )
 
 
 def _weighted(distillation: DistillationConfig, cell: tuple[int, int]) -> DistillationConfig:
-    if cell == CONTROL:
-        return DistillationConfig()
     return dataclasses.replace(distillation, alpha=distillation.alpha * cell[0], beta=distillation.beta * cell[1])
 
 
@@ -133,10 +130,10 @@ def _without_directory(flagfile: str) -> str:
 
 def _report(selection: Selection, config: RunConfig, seeds: list[int]) -> str:
     score, higher_is_better = SCORES[config.task]
-    distillation = config.distillation
     rows = [["alpha, beta", *(f"seed {seed}" for seed in seeds), "mean", "std", "gain"]]
     for cell, scores in zip(CELLS, selection.scores, strict=True):
-        weights = f"{distillation.alpha * cell[0]:g}, {distillation.beta * cell[1]:g}"
+        weighted = _weighted(config.distillation, cell)
+        weights = f"{weighted.alpha:g}, {weighted.beta:g}"
         gain = "" if cell == CONTROL else f"{selection.gain(cell):+.2f}"
         rows.append([weights, *(f"{value:.2f}" for value in scores), f"{scores.mean():.2f}", f"{scores.std(ddof=1):.2f}", gain])
     better = "higher" if higher_is_better else "lower"

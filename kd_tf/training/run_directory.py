@@ -8,14 +8,14 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kd_tf.errors import InputError
 from kd_tf.files import write_whole
+from kd_tf.networks.identity_names import write_identity_names
 from kd_tf.networks.stored import STUDENT_FILE
 
 FLAGS_FILE = "flags.txt"
-IDENTITIES_FILE = "identities.txt"
 
 
 class RunDirectory:
@@ -53,7 +53,7 @@ class RunDirectory:
     def check(self, flagfile: str) -> None:
         """Raises `InputError` where the directory holds something else than the run of `flagfile`, begun or finished."""
         if os.path.exists(self._flags):
-            with open(self._flags, encoding="utf-8") as file:
+            with open(self._flags, encoding="utf-8", errors="surrogateescape") as file:
                 before, now = set(file.read().splitlines()), set(flagfile.splitlines())
             if before != now:
                 raise InputError(
@@ -64,12 +64,13 @@ class RunDirectory:
             raise InputError(f"--model_dir={self.path} is not empty and not a run; give another directory")
 
     @contextlib.contextmanager
-    def begin(self, flagfile: str, identity_names: list[str] | None = None) -> Iterator[None]:
+    def begin(self, flagfile: str, identity_names: Sequence[str] | None = None, earlier: Sequence[str] = ()) -> Iterator[None]:
         """Makes the directory and writes `flags.txt`; what is logged inside goes to `log.txt` too.
 
         Args:
           flagfile: the text.
           identity_names: of the student's identity head, in the order of the labels; None where it has none, or nobody knows.
+          earlier: lines for `log.txt` alone, which were logged before there was one.
 
         Raises:
           InputError: it cannot be written.
@@ -78,11 +79,13 @@ class RunDirectory:
             os.makedirs(self.path, exist_ok=True)
             write_whole(self._flags, flagfile)
             if identity_names is not None:
-                write_whole(os.path.join(self.path, IDENTITIES_FILE), "".join(f"{name}\n" for name in identity_names))
-            handler = logging.FileHandler(os.path.join(self.path, "log.txt"))
+                write_identity_names(self.path, identity_names)
+            handler = logging.FileHandler(os.path.join(self.path, "log.txt"), encoding="utf-8", errors="surrogateescape")
         except OSError as error:
             raise InputError(f"--model_dir={self.path} cannot be written: {error}") from error
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        for line in earlier:
+            handler.handle(logging.makeLogRecord({"msg": line}))
         logger = logging.getLogger("kd_tf")
         level = logger.level
         logger.setLevel(logging.INFO)
@@ -104,21 +107,10 @@ def recorded_flags(path: str) -> dict[str, str]:
     file = os.path.join(path, FLAGS_FILE)
     if not os.path.exists(file):
         return {}
-    with open(file, encoding="utf-8") as lines:
+    with open(file, encoding="utf-8", errors="surrogateescape") as lines:
         return dict(line.strip()[2:].split("=", 1) for line in lines if line.startswith("--"))
 
 
 def flags_of_model(path: str) -> dict[str, str]:
     """As `recorded_flags`, of the run `path`, or of the run around it where `path` names the model itself."""
     return recorded_flags(path) or recorded_flags(os.path.dirname(path))
-
-
-def recorded_identities(path: str) -> list[str] | None:
-    """The names of the labels of the run in directory `path`, or around it (`path` may be its `saved_model`); None: they are not known."""
-    for folder in (path, os.path.dirname(path)):
-        file = os.path.join(folder, IDENTITIES_FILE)
-        if os.path.exists(file):
-            # A name may hold what `splitlines` takes for the end of a line.
-            with open(file, encoding="utf-8", newline="\n") as lines:
-                return lines.read().split("\n")[:-1]
-    return None

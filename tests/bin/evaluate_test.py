@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kd_tf.data.dataset import open_data
+from kd_tf.data.sources import SourceConfig
+from kd_tf.data.views import ViewConfig
 from kd_tf.networks.stored import save_network
 from tests.bin.binaries_test import refused, script
 from tests.images import write_people, write_text
@@ -14,7 +17,7 @@ from tests.images import write_people, write_text
 
 @pytest.fixture(scope="module", name="folder")
 def make_folder(tmp_path_factory):
-    """LFW with five people, and a run that was trained on those who have three images."""
+    """LFW with five people, and a run that was trained on those who have three images, and could do without one."""
     folder = tmp_path_factory.mktemp("scored")
     write_people(folder / "lfw" / "lfw-deepfunneled", {"Ann_Lee": 3, "Bob_Ray": 3, "Cat_Fox": 2, "Dan_Orr": 1})
     fold = "Ann_Lee 1 3\nAnn_Lee 2 Cat_Fox 2\n"
@@ -24,7 +27,7 @@ def make_folder(tmp_path_factory):
     outputs = {"embedding": tf.keras.layers.UnitNormalization()(small), "logits": tf.keras.layers.Dense(2)(small)}
     (folder / "run").mkdir()
     save_network(tf.keras.Model(images, outputs), str(folder / "run" / "student.keras"))
-    write_text(folder / "run" / "flags.txt", f"--data=lfw:{folder}/lfw\n--min_images=3\n--image_size=16\n")
+    write_text(folder / "run" / "flags.txt", f"--data=lfw:{folder}/lfw\n--min_images=3\n--image_size=16\n--skip_broken=1\n")
     return folder
 
 
@@ -39,6 +42,19 @@ def test_a_run_says_what_it_is_scored_on(folder):
     assert set(os.listdir(folder / "scores")) == {"metrics.json", "roc.png", "hardest_pairs.png"}
     assert "was trained on lfw:" in result.stderr
     assert "TAR at FAR 0.1 needs 100 negative pairs; there are 2" in result.stderr
+
+
+def test_what_a_run_could_do_without_its_scores_can_too(folder, tmp_path):
+    root = write_people(tmp_path / "photos", {"ann": 5, "bob": 5})
+    test = open_data(SourceConfig(f"folder:{root}"), ViewConfig(image_size=16)).test
+    path = write_text(root / test.source.paths[test.records[0]], "no image")
+    flags = f"--model={folder}/run", f"--data=folder:{root}"
+    result = script("kd-evaluate", *flags)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["skipped"] == 1
+    broken = f"{path} is not an image that can be decoded: Unknown image file format. One of JPEG, PNG, GIF, BMP required"
+    assert f" left out: {broken}\n" in result.stderr
+    assert refused(script("kd-evaluate", *flags, "--skip_broken=0")) == f"kd-evaluate: {broken}"
 
 
 def test_embeddings_alone_and_nothing_written(tmp_path):
@@ -57,6 +73,7 @@ def test_embeddings_alone_and_nothing_written(tmp_path):
     [
         (["--protocol=classification", "--flip"], "--flip has no effect with --protocol=classification; it is for retrieval, lfw, bin"),
         (["--protocol=lfw", "--distance=cosine"], "--distance=cosine: value should be one of <squared_l2|angular|raw_squared_l2>"),
+        (["--protocol=lfw", "--skip_broken=1"], "--skip_broken has no effect with --protocol=lfw"),
         (["--protocol=landmarks"], "lacks the output 'landmarks' (it has: embedding, logits)"),
         (["--protocol=lfw", "--output={folder}/run"], "--output={folder}/run is a run directory"),
     ],

@@ -9,9 +9,16 @@ from kd_tf.data.folder import open_folder
 from kd_tf.errors import InputError
 from tests.data import packed_files
 from tests.data.packed_files import MemorySource, encode
-from tests.images import write_people, write_text
+from tests.images import FOREIGN_NAME, write_people, write_text
 
 UNDECODABLE = "is not an image that can be decoded: "
+# What TensorFlow says of `packed_files.broken_images`.
+SAID = {
+    "text": "Unknown image file format. One of JPEG, PNG, GIF, BMP required",
+    "empty": "Input is empty",
+    "cut short": "jpeg::Uncompress failed. Invalid JPEG data or crop window",
+    "only a head": "jpeg::Uncompress failed. Invalid JPEG data or crop window",
+}
 LIMIT = "kd_tf.data.broken.CHECKED_IMAGES"
 
 
@@ -46,7 +53,16 @@ def test_a_truncated_file_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(InputError) as error:
         verify_images(open_folder(str(tmp_path)))
-    assert str(error.value).startswith(f"{path} {UNDECODABLE}")
+    assert str(error.value) == f"{path} {UNDECODABLE}jpeg::Uncompress failed. Invalid JPEG data or crop window"
+
+
+def test_a_broken_file_whose_name_is_no_text(tmp_path):
+    write_people(tmp_path, {"ann": 1, "zoe": 2})
+    (tmp_path / "zoe").rename(tmp_path / FOREIGN_NAME)
+    path = write_text(tmp_path / FOREIGN_NAME / "zoe_0002.jpg", "no image")
+    with pytest.raises(InputError) as error:
+        verify_images(open_folder(str(tmp_path)))
+    assert str(error.value) == f"{path} {UNDECODABLE}Unknown image file format. One of JPEG, PNG, GIF, BMP required"
 
 
 def test_a_file_that_is_gone_is_named(tmp_path):
@@ -72,9 +88,8 @@ def test_each_broken_image_is_found_with_its_reason():
     places = {kind: 2 * number + 1 for number, kind in enumerate(kinds)}
     assert [record for record, _ in found] == list(places.values())[::-1]
     reasons = dict(found)
-    for kind in ("text", "empty", "cut short", "only a head"):
-        assert reasons[places[kind]].startswith(f"image {places[kind]} {UNDECODABLE}")
-        assert "\n" not in reasons[places[kind]] and len(reasons[places[kind]]) > len(f"image {places[kind]} {UNDECODABLE}")
+    for kind in SAID:
+        assert reasons[places[kind]] == f"image {places[kind]} {UNDECODABLE}{SAID[kind]}"
     assert reasons[places["unreadable"]] == f"image {places['unreadable']} {UNDECODABLE}[Errno 13] Permission denied"
     # What says for itself where it is.
     assert reasons[places["refused"]] == "list line 3: not base64; copy the file again"
@@ -84,11 +99,12 @@ def test_each_broken_image_is_found_with_its_reason():
 def test_so_many_are_left_out_and_logged(skip_broken, caplog):
     source = with_broken(8, 2, 5)
     with caplog.at_level(logging.INFO, "kd_tf"):
-        sound = sound_records(source, np.array([0, 2, 3, 5, 7]), skip_broken=skip_broken)
+        sound, faults = sound_records(source, np.array([0, 2, 3, 5, 7]), skip_broken=skip_broken)
     assert sound.tolist() == [0, 3, 7] and sound.dtype == np.int64
     looked, *left_out = caplog.messages
     assert looked == "memory: looking at all 5 images"
     assert [line.partition(UNDECODABLE)[0] for line in left_out] == ["left out: image 2 ", "left out: image 5 "]
+    assert [f"left out: {fault}" for fault in faults] == left_out
 
 
 def test_one_more_is_refused(caplog):
@@ -101,7 +117,8 @@ def test_one_more_is_refused(caplog):
 
 @pytest.mark.parametrize("records", [np.arange(6), np.array([1, 4])])
 def test_nothing_is_broken(records):
-    assert sound_records(with_broken(6), records, skip_broken=3).tolist() == records.tolist()
+    sound, faults = sound_records(with_broken(6), records, skip_broken=3)
+    assert sound.tolist() == records.tolist() and faults == ()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +135,7 @@ def test_nothing_is_broken(records):
 def test_of_many_some_evenly_spread_are_looked_at(monkeypatch, limit, records, seen):
     monkeypatch.setattr(LIMIT, limit)
     source = with_broken(11, *(set(range(11)) - set(seen)))
-    np.testing.assert_array_equal(sound_records(source, records, skip_broken=0), records)
+    np.testing.assert_array_equal(sound_records(source, records, skip_broken=0)[0], records)
     assert sorted(source.seen) == seen
 
 
@@ -131,7 +148,7 @@ def test_a_broken_one_among_those_is_refused(monkeypatch):
 def test_all_are_looked_at_where_some_may_be_left_out(monkeypatch):
     monkeypatch.setattr(LIMIT, 1)
     source = with_broken(10, 7)
-    assert sound_records(source, np.arange(10), skip_broken=1).tolist() == [0, 1, 2, 3, 4, 5, 6, 8, 9]
+    assert sound_records(source, np.arange(10), skip_broken=1)[0].tolist() == [0, 1, 2, 3, 4, 5, 6, 8, 9]
     assert sorted(source.seen) == list(range(10))
 
 
@@ -143,14 +160,23 @@ def test_an_image_that_stops_the_reading_is_named(error):
         raise error
 
 
-@pytest.mark.parametrize("error", [tf.errors.ResourceExhaustedError(None, None, "out of memory"), OSError(28, "No space left on device")])
+@pytest.mark.parametrize("error", [tf.errors.InvalidArgumentError(None, None, "no label 7"), OSError(28, "No space left on device")])
 def test_what_no_image_has_done_stays_what_it_was(error):
     with pytest.raises(type(error)) as raised, naming_bad_images(with_broken(6, 1), lambda: np.array([3, 4, 5])):
         raise error
     assert raised.value is error
 
 
-@pytest.mark.parametrize("error", [KeyError("x"), InputError("refused"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("x"),
+        InputError("refused"),
+        KeyboardInterrupt(),
+        tf.errors.ResourceExhaustedError(None, None, "out of memory"),
+        tf.errors.UnavailableError(None, None, "a worker is gone"),
+    ],
+)
 def test_other_errors_make_nobody_look(error):
     source = with_broken(6, 4)
     with pytest.raises(type(error)) as raised, naming_bad_images(source, lambda: np.arange(6)):

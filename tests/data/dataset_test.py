@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 
 from kd_tf.data.dataset import open_data, prepare_data
+from kd_tf.data.folder import open_folder
+from kd_tf.data.packed.pack import PackConfig, pack
 from kd_tf.data.pipeline import evaluation_batches, training_batches
 from kd_tf.data.sources import SourceConfig
 from kd_tf.data.split import SplitConfig
@@ -136,15 +138,35 @@ def test_nothing_is_broken(tmp_path):
     assert prepared.train.records.tolist() == data.train.records.tolist() and prepared.test.records.tolist() == data.test.records.tolist()
 
 
-@pytest.mark.parametrize("skip_broken", [0, 3])
-def test_images_that_are_known_to_decode_are_not_looked_at(monkeypatch, tmp_path, skip_broken):
+def test_images_that_are_known_to_decode_are_not_looked_at(monkeypatch, tmp_path):
     """A part of a source is as good as the whole."""
     monkeypatch.setattr(SyntheticSource, "read", lambda *_: pytest.fail("looked at"))
     path = write_text(tmp_path / "list.txt", "synthetic_000003\n")
     for config, people in ((FACES, 10), (dataclasses.replace(FACES, exclude_identities=str(path)), 9)):
         data = open_data(config, VIEW)
         assert data.train.classes == people
-        assert prepare_data(data, None, skip_broken=skip_broken) is data
+        assert prepare_data(data, None) is data
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_images_of_a_pack_that_are_broken_since_are_left_out(tmp_path, cached):
+    """One image is another than was packed, and a whole shard is gone."""
+    source = open_folder(str(write_people(tmp_path / "photos", {f"person{person}": 6 for person in range(4)})))
+    pack(source, PackConfig(str(tmp_path / "pack"), shard_records=3))
+    shards = sorted((tmp_path / "pack").glob("images-*"))
+    data, image = bytearray(shards[1].read_bytes()), source.read([4])[0]
+    data[data.index(image) + len(image) // 2] ^= 0x10
+    shards[1].write_bytes(data)
+    shards[6].unlink()
+    opened = open_data(SourceConfig(f"packed:{tmp_path}/pack"), VIEW)
+    cache = str(tmp_path / "cache") if cached else None
+    prepared = prepare_data(opened, cache, skip_broken=4)
+    for half, before in ((prepared.train, opened.train), (prepared.test, opened.test)):
+        assert half.records.tolist() == [record for record in before.records if record not in (4, 18, 19, 20)]
+    assert prepared.left_out[0].startswith(f"{shards[1]} record 1 cannot be read: ") and prepared.skipped == 4
+    assert prepared.left_out[3].startswith(f"{shards[6]} is missing")
+    with pytest.raises(InputError, match="it is one more than --skip_broken=3 allows"):
+        prepare_data(opened, cache, skip_broken=3)
 
 
 def test_of_many_images_some_are_looked_at(photos, monkeypatch):
@@ -155,5 +177,5 @@ def test_of_many_images_some_are_looked_at(photos, monkeypatch):
 
 
 def test_records_without_landmarks_are_left_out_and_the_count_stays():
-    data = dataclasses.replace(open_data(FACES, VIEW), skipped=2)
+    data = dataclasses.replace(open_data(FACES, VIEW), left_out=("a.jpg is empty", "b.jpg is missing"))
     assert data.with_landmarks().skipped == 2

@@ -1,11 +1,13 @@
 import os
+import shutil
 
 import numpy as np
 import pytest
 
 from kd_tf.data.folder import open_folder
+from kd_tf.data.source import FileSource
 from kd_tf.errors import InputError
-from tests.images import write_people, write_text
+from tests.images import FOREIGN_NAME, write_people, write_text
 
 
 def test_labels_are_ranks_of_sorted_names(tmp_path):
@@ -64,3 +66,24 @@ def test_fingerprint_changes_with_the_files(tmp_path):
     path.rename(tmp_path / "bob" / "bob_0002.jpg")
     found.append(open_folder(str(tmp_path)).fingerprint())
     assert len(set(found)) == 4
+
+
+def test_the_fingerprint_is_that_of_a_copy(tmp_path):
+    """Wherever it lies, as long as files keep their times; the same files moved to other people are not the same."""
+    write_people(tmp_path / "one", {"ann": 2, "bob": 1})
+    shutil.copytree(tmp_path / "one", tmp_path / "far" / "away")
+    first = open_folder(f"{tmp_path}/one").fingerprint()
+    assert open_folder(f"{tmp_path}/far/away").fingerprint() == first
+    relabelled = FileSource("folder:x", f"{tmp_path}/one", open_folder(f"{tmp_path}/one").paths, ["ann", "bob", "bob"])
+    assert relabelled.fingerprint() != first
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path):
+    write_people(tmp_path, {"ann": 1, "zoe": 1})
+    (tmp_path / "zoe").rename(tmp_path / FOREIGN_NAME)
+    source = open_folder(str(tmp_path))
+    assert source.identity_names == [FOREIGN_NAME, "ann"]
+    assert source.read([0]) == [(tmp_path / FOREIGN_NAME / "zoe_0001.jpg").read_bytes()]
+    first = source.fingerprint()
+    (tmp_path / FOREIGN_NAME).rename(tmp_path / os.fsdecode(b"Jos\xe8"))
+    assert open_folder(str(tmp_path)).fingerprint() != first

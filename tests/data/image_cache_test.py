@@ -1,6 +1,7 @@
 import hashlib
 import logging
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -67,6 +68,16 @@ def test_the_cache_is_made_once(root):
     cache_images(open_lfw(f"{root}/lfw"), VIEW, f"{root}/cache")
     assert os.listdir(root / "cache") == [name]
     assert os.stat(root / "cache" / name).st_mtime_ns == before
+
+
+def test_a_copy_of_the_data_set_has_the_same_cache(root):
+    cached, _ = cache_images(open_lfw(f"{root}/lfw"), VIEW, f"{root}/cache")
+    (name,) = os.listdir(root / "cache")
+    before = os.stat(root / "cache" / name).st_mtime_ns
+    shutil.copytree(root / "lfw", root / "elsewhere")
+    copied, _ = cache_images(open_lfw(f"{root}/elsewhere"), VIEW, f"{root}/cache")
+    assert os.listdir(root / "cache") == [name] and os.stat(root / "cache" / name).st_mtime_ns == before
+    assert copied.read(range(12)) == cached.read(range(12))
 
 
 @pytest.mark.parametrize("other", [ViewConfig(image_size=32, central_fraction=0.6), ViewConfig(image_size=28, central_fraction=0.7)])

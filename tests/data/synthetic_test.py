@@ -38,10 +38,18 @@ def test_records_and_names():
     source = SyntheticSource(identities=2, pictures=3, picture_size=32, seed=5)
     assert source.identities.tolist() == [0, 0, 0, 1, 1, 1]
     assert source.identities.dtype == np.int32
-    assert source.identity_names == ["synthetic_000000", "synthetic_000001"]
-    assert source.describe(4) == "synthetic_000001, image 1"
+    assert source.identity_names == ["synthetic_5_000000", "synthetic_5_000001"]
+    assert source.describe(4) == "synthetic_5_000001, image 1"
     assert source.name == "synthetic (2 identities x 3 pictures of 32 pixels, seed 5)"
     assert source.fingerprint() == f"{source.name}, drawing 1"
+
+
+def test_each_world_has_people_of_its_own():
+    """Those of the usual one are called as they always were, so that runs still know them."""
+    names = [SyntheticSource(identities=30, seed=seed).identity_names for seed in (0, 1, 2, 12)]
+    assert len(set().union(*names)) == 120
+    assert SyntheticSource().identity_names[99] == "synthetic_000099"
+    assert all(sorted(world) == world for world in names)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import pytest
 
-from kd_tf.data.verification_pack import open_pack, read_pack
+from kd_tf.data.verification_pack import PackSource, open_pack, read_pack
 from kd_tf.errors import InputError
 
 # Bytes of all values, quotes, backslashes and line ends among them, as in a JPEG.
@@ -143,6 +143,7 @@ def test_the_fingerprint_is_of_the_images(tmp_path):
     first = open_pack(path)[0].fingerprint()
     _write(tmp_path, pickle.dumps((_arrays(IMAGES), SAME), 2))
     assert open_pack(path)[0].fingerprint() == first
+    assert PackSource("/elsewhere", IMAGES).fingerprint() == first
     _write(tmp_path, pickle.dumps(([*IMAGES[:23], IMAGES[23] + b"\0"], SAME)))
     assert open_pack(path)[0].fingerprint() != first
 

@@ -1,5 +1,6 @@
 import itertools
 import os
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -7,10 +8,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from kd_tf.evaluation import retrieval
 from kd_tf.evaluation.answers import Answers
 from kd_tf.evaluation.curves import ced_figure, roc_figure
 from kd_tf.evaluation.mistakes import classification_figures, landmark_figures, retrieval_figures
 from kd_tf.evaluation.pictures import Cell, sheet, shortened, write_figure
+from kd_tf.evaluation.score import score_answers
 from tests.evaluation.grey_pictures import faces
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -181,6 +184,15 @@ def test_the_nearest_wrong_queries():
         "query\nann", "nearest, 0.500\nbob", "nearest of the same, 1.750\nann",
     ]  # fmt: skip
     assert [int(axes.images[0].get_array()[0, 0, 0]) for axes in figure.axes] == [0, 40, 160, 160, 120, 0]
+
+
+def test_the_score_and_the_pictures_share_one_search(monkeypatch):
+    search = Mock(wraps=retrieval._nearest)
+    monkeypatch.setattr(retrieval, "_nearest", search)
+    answers = Answers(np.array([0, 0, 1]), NAMES, embedding=np.array([[0.0], [0.1], [0.3]]), picture=lambda _: plain(RED))
+    assert score_answers(answers, "retrieval") == {"rank1": 100.0, "queries": 2}
+    assert title(retrieval_figures(answers)["wrong_queries"]) == "All 2 queries find the same person"
+    assert search.call_count == 1
 
 
 def test_no_wrong_queries():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kd_tf.errors import InputError
-from kd_tf.evaluation.retrieval import nearest_rows, rank1_retrieval
+from kd_tf.evaluation.retrieval import nearest_others, nearest_rows, rank1_retrieval
 
 
 def _reference(embeddings, identities):
@@ -33,6 +33,7 @@ def test_by_hand():
     # Nearest others: 0 to 1 (right), 1 to 0 (right), 2 to 3 (right), 3 to 4 (wrong); 4 is of an identity with one image.
     embeddings, identities = np.array([[0.0], [1.0], [5.0], [7.0], [7.5]]), np.array([8, 8, 3, 3, 1])
     assert rank1_retrieval(embeddings, identities) == (75.0, 4)
+    assert [places.tolist() for places in nearest_others(embeddings, identities)] == [[0, 1, 2, 3], [1, 0, 3, 4]]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -91,7 +91,7 @@ def test_a_split_without_landmarks():
 def test_strangers_cannot_be_classified():
     split = grey_split([1, 2, 3], [0, 1, 2])
     split = dataclasses.replace(split, classes=2)
-    with pytest.raises(InputError, match="trained on, which this split of grey keeps apart: use --protocol=retrieval"):
+    with pytest.raises(InputError, match="trained on; identities of grey that were not: 1, first grey_2; use --protocol=retrieval"):
         score_network(make_grey_network(), split, VIEW, ("classification",))
     known = dataclasses.replace(split, records=split.records[:2])
     assert score_network(make_grey_network(), known, VIEW, ("classification",))["top1"] == 50.0

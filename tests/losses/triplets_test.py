@@ -33,8 +33,8 @@ def _value_and_gradient(mining, identities, embeddings):
     return float(loss), tape.gradient(loss, variable).numpy()
 
 
-def _reference(mining, identities, embeddings, margin=MARGIN):
-    """Eq 8 by plain loops in float64."""
+def _mined(mining, identities, embeddings, margin):
+    """`p - n + margin` of the triplets that Eq 8 mines, by plain loops in float64."""
     points = np.asarray(embeddings, np.float64)
     distance = [[float(np.sum((a - b) ** 2)) for b in points] for a in points]
     images = range(len(points))
@@ -45,13 +45,18 @@ def _reference(mining, identities, embeddings, margin=MARGIN):
         if not positives or not negatives:
             continue
         if mining == "hard":
-            losses.append(max(max(positives) - min(negatives) + margin, 0))
+            losses.append(max(positives) - min(negatives) + margin)
         elif mining == "all":
-            losses += [p - n + margin for p in positives for n in negatives if p - n + margin > 0]
+            losses += [p - n + margin for p in positives for n in negatives]
         else:
-            for p in positives:
-                farther = [n for n in negatives if n > p]
-                losses.append(max(p - (min(farther) if farther else max(negatives)) + margin, 0))
+            losses += [p - min((n for n in negatives if n > p), default=max(negatives)) + margin for p in positives]
+    return losses
+
+
+def _reference(mining, identities, embeddings, margin=MARGIN):
+    """The mean of the mined losses, those below 0 as 0; of `all` the mean of those above 0."""
+    losses = _mined(mining, identities, embeddings, margin)
+    losses = [loss for loss in losses if loss > 0] if mining == "all" else [max(loss, 0) for loss in losses]
     return sum(losses) / len(losses) if losses else 0.0
 
 
@@ -193,21 +198,8 @@ def test_hard_equals_tensorflow_addons_where_every_image_has_a_positive(people, 
 
 
 def _active_reference(mining, identities, embeddings, margin=MARGIN):
-    """Percent of the mined triplets above 0, by plain loops; 0 where there is none."""
-    points = np.asarray(embeddings, np.float64)
-    distance = [[float(np.sum((a - b) ** 2)) for b in points] for a in points]
-    images = range(len(points))
-    losses = []
-    for a in images:
-        positives = [distance[a][p] for p in images if p != a and identities[p] == identities[a]]
-        negatives = [distance[a][n] for n in images if identities[n] != identities[a]]
-        for number, p in enumerate(positives if negatives else []):
-            if mining == "all":
-                losses += [p - n + margin for n in negatives]
-            elif mining == "semi_hard":
-                losses.append(p - min((n for n in negatives if n > p), default=max(negatives)) + margin)
-            elif number == 0:
-                losses.append(max(positives) - min(negatives) + margin)
+    """Percent of the mined triplets above 0; 0 where there is none."""
+    losses = _mined(mining, identities, embeddings, margin)
     return 100 * sum(loss > 0 for loss in losses) / len(losses) if losses else 0.0
 
 

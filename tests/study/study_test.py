@@ -6,10 +6,11 @@ import pytest
 from kd_tf.data.sources import SourceConfig
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
+from kd_tf.networks.identity_names import recorded_identities
 from kd_tf.networks.stored import load_network
 from kd_tf.study.recipe import quick_recipe
 from kd_tf.study.study import run_study
-from kd_tf.training.run_directory import RunDirectory, recorded_flags, recorded_identities
+from kd_tf.training.run_directory import RunDirectory, recorded_flags
 
 
 @pytest.mark.parametrize("data", ["synthetic", "lfw:/faces"])

@@ -62,8 +62,17 @@ def test_as_many_as_allowed_are_left_out_and_counted(photos, tmp_path, caplog):
         line.removeprefix("left out: ").partition(f" {UNDECODABLE}")[0] for line in caplog.messages if line.startswith("left out: ")
     }
     assert left_out == set(broken)
+    assert_logged_once(tmp_path / "run" / "log.txt", caplog, broken)
     assert "47 training and 11 test images of 6 identities" in text_of(tmp_path / "run" / "log.txt")
     assert "--skip_broken=2" in text_of(tmp_path / "run" / "flags.txt").splitlines()
+
+
+def assert_logged_once(file, caplog, broken):
+    """In the file too, which is made later, and there before all else."""
+    lines = text_of(file).splitlines()
+    for path in broken:
+        assert sum(message.startswith(f"left out: {path} ") for message in caplog.messages) == 1
+        assert sum(f" left out: {path} {UNDECODABLE}" in line for line in lines[: len(broken)]) == 1
 
 
 def test_one_more_is_refused_before_anything_is_written(photos, tmp_path):
@@ -81,12 +90,13 @@ def test_one_more_is_refused_before_anything_is_written(photos, tmp_path):
 
 @pytest.mark.parametrize(("position", "strategy"), [(45, "one"), (1, "mirrored")])
 def test_one_that_was_not_looked_at_is_named_when_it_is_met(photos, tmp_path, monkeypatch, position, strategy):
-    """At first, and late, when the batches that were read at first are long past."""
+    """At first, and late, when the batches that were read at first are long past; and before a test image that was not met."""
     monkeypatch.setattr("kd_tf.data.broken.CHECKED_IMAGES", 1)
     config = small_run(tmp_path / "run", source=photos, training=BATCHES_OF_TWO | {"strategy": strategy})
     path = path_of(open_run_data(config).train, trained_at(config, position))
     assert path != path_of(open_run_data(config).train, 0)
     break_file(path)
+    break_file(path_of(open_run_data(config).test, 5))
     with pytest.raises(InputError, match=f"^{path} {UNDECODABLE}"):
         run(config)
     assert not os.path.exists(tmp_path / "run" / "metrics.json")

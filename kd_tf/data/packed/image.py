@@ -1,11 +1,10 @@
 """One image on its way into a pack."""
 
-import re
-
 import cv2
 import numpy as np
 import tensorflow as tf
 
+from kd_tf.data.broken import reason
 from kd_tf.data.source import Source, decode_image
 from kd_tf.errors import InputError
 
@@ -32,7 +31,7 @@ def read_image(source: Source, record: int, resize: int | None = None) -> bytes 
     except OSError as error:
         return InputError(f"{source.describe(record)} cannot be read: {error.strerror}")
     except tf.errors.OpError as error:
-        return InputError(f"{source.describe(record)} is not an image that can be decoded: {_reason(error)}")
+        return InputError(f"{source.describe(record)} is not an image that can be decoded: {reason(error)}")
     shorter = min(image.shape[:2])
     return encoded if resize is None or shorter <= resize else _shrunk(image, resize / shorter)
 
@@ -47,8 +46,3 @@ def _shrunk(image: np.ndarray, scale: float) -> bytes:
     height, width = (round(side * scale) for side in image.shape[:2])
     resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     return cv2.imencode(".jpg", resized[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
-
-
-def _reason(error: tf.errors.OpError) -> str:
-    """The message without the names of TensorFlow's functions."""
-    return re.sub(r"^\{\{.*?\}\} |\.? \[Op:.*", "", error.message)

@@ -4,9 +4,10 @@ import functools
 from collections.abc import Callable, Iterator
 
 from kd_tf.data.packed.image import read_image
-from kd_tf.data.packed.parallel import in_order, with_progress
+from kd_tf.data.packed.parallel import in_order
 from kd_tf.data.packed.source import PackedSource, open_packed
 from kd_tf.errors import InputError
+from kd_tf.progress import with_progress
 
 
 def verify_pack(path: str, *, workers: int = 2, report: Callable[[str], None] = print) -> dict[str, int]:

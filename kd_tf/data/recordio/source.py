@@ -62,8 +62,8 @@ class RecordIOSource:
         return self._records.describe(self._keys[index], self._offsets[index])
 
     def fingerprint(self) -> str:
-        """A digest of the pack's path and of its files' sizes and times of change."""
-        return hashlib.sha256(f"{self.name} {self._facts}".encode()).hexdigest()
+        """A digest of the sizes and times of change of the pack's files."""
+        return hashlib.sha256(self._facts.encode()).hexdigest()
 
 
 def open_recordio(path: str, *, index_dir: str | None = None) -> RecordIOSource:

@@ -34,7 +34,9 @@ class SyntheticSource:
             if value < 1:
                 raise InputError(f"--{flag}={value} must be at least 1")
         self.name = f"synthetic ({identities} identities x {pictures} pictures of {picture_size} pixels, seed {seed})"
-        self.identity_names = [f"synthetic_{identity:06d}" for identity in range(identities)]
+        # Another world, other people; those of the usual one keep the names that runs have recorded.
+        world = "synthetic" if seed == 1 else f"synthetic_{seed}"
+        self.identity_names = [f"{world}_{identity:06d}" for identity in range(identities)]
         self.identities = np.repeat(np.arange(identities, dtype=np.int32), pictures)
         self._pictures = pictures
         self._picture_size = picture_size
