@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.*)"', (ROOT / "kd_tf/__init__.py").read_text(encoding="utf-8")).group(1)
-BINARIES = ("train", "distill", "evaluate", "export", "reproduce", "prepare", "select-targets")
+BINARIES = ("train", "distill", "cache", "evaluate", "export", "reproduce", "prepare", "select-targets")
 
 setup(
     name="kd_tf",

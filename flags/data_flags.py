@@ -31,7 +31,7 @@ INDEX_DIR = flags.DEFINE_string(
     "index_dir", None, "Where to keep the index that is built once. Absent: beside the data (ms_celeb_1m, recordio)."
 )
 SKIP_BROKEN = flags.DEFINE_integer(
-    "skip_broken", 0, "Leave out up to so many images that cannot be read or decoded; a run looks at all of them first.", lower_bound=0
+    "skip_broken", 0, "Leave out up to so many images that cannot be read or decoded; all that are used are looked at first.", lower_bound=0
 )
 IDENTITIES = flags.DEFINE_integer("identities", 100, "People drawn by --data=synthetic.", lower_bound=2)
 PICTURES = flags.DEFINE_integer("pictures", 50, "Pictures of each person drawn by --data=synthetic.", lower_bound=1)
@@ -58,6 +58,13 @@ CENTRAL_FRACTION = flags.DEFINE_float(
 ALIGN = flags.DEFINE_boolean(
     "align", False, "Turn, scale and move faces so that their landmarks lie where the usual template has them (verification)."
 )
+VIEWS = flags.DEFINE_integer(
+    "views",
+    None,
+    "Show each training image under so many crops, flips and jitters, in turns; 0: always its middle, as it is. Absent: another one in "
+    "every epoch.",
+    lower_bound=0,
+)
 JITTER = flags.DEFINE_boolean("jitter", True, "Change brightness, contrast and saturation of training images by up to 20%.")
 
 
@@ -82,13 +89,24 @@ def source_config_from_flags(run: str | None = None) -> SourceConfig:
 def view_config_from_flags(run: str | None = None) -> ViewConfig:
     """How images become network inputs, but for the seed, which is the run's; `run` as above."""
     value = _values(run)
-    return ViewConfig(image_size=value(IMAGE_SIZE), central_fraction=value(CENTRAL_FRACTION), align=value(ALIGN), jitter=value(JITTER))
+    return ViewConfig(
+        image_size=value(IMAGE_SIZE),
+        central_fraction=value(CENTRAL_FRACTION),
+        align=value(ALIGN),
+        jitter=value(JITTER),
+        views=value(VIEWS),
+    )
 
 
 def split_config_from_flags(run: str | None = None) -> SplitConfig:
     """What is trained on and what is scored; `run` as above."""
     value = _values(run)
     return SplitConfig(split=value(SPLIT), split_seed=value(SPLIT_SEED), validation=value(VALIDATION))
+
+
+def skip_broken_from_flags(run: str | None = None) -> int:
+    """How many broken images may be left out; `run` as above."""
+    return _values(run)(SKIP_BROKEN)
 
 
 def _list_path(exclude: str | None) -> str | None:

@@ -5,9 +5,21 @@ from absl import flags
 from kd_tf.errors import InputError
 from kd_tf.flags.paths import absolute_path
 from kd_tf.losses.hidden import HIDDEN_REDUCTIONS
+from kd_tf.networks.precision import PRECISIONS
 from kd_tf.training.config import DistillationConfig
 
 TEACHER = flags.DEFINE_string("teacher", None, "The teacher: a run directory or a Keras model with the outputs that the terms need.")
+TEACHER_CACHE = flags.DEFINE_string(
+    "teacher_cache",
+    None,
+    "The directory of the teacher's stored outputs (kd-cache), in place of --teacher; with both, the cache must be that teacher's.",
+)
+TEACHER_PRECISION = flags.DEFINE_enum(
+    "teacher_precision",
+    None,
+    PRECISIONS,
+    "What the teacher's layers compute in; its weights, hidden layer and heads stay float32. Absent: what it was saved in.",
+)
 ALPHA = flags.DEFINE_float("alpha", 1.0, "Weight of the soft targets.", lower_bound=0.0)
 BETA = flags.DEFINE_float("beta", 0.0, "Weight of the hidden layer.", lower_bound=0.0)
 LOGITS_WEIGHT = flags.DEFINE_float("logits_weight", 0.0, "Weight of the regression of the teacher's logits.", lower_bound=0.0)
@@ -37,6 +49,8 @@ def distillation_config_from_flags() -> DistillationConfig:
     """
     return DistillationConfig(
         teacher=absolute_path(TEACHER.value),
+        teacher_cache=absolute_path(TEACHER_CACHE.value),
+        teacher_precision=TEACHER_PRECISION.value,
         **_weights(),
         temperature=TEMPERATURE.value,
         scale_by_temperature_squared=SCALE_BY_TEMPERATURE_SQUARED.value,

@@ -2,8 +2,11 @@
 
 Batches are pairs `(images, targets)` as `tf.keras.Model.fit` takes them: images float32 `[batch, image_size, image_size, 3]`, 0 to
 255, and a dict of `identity` int32 `[batch]`, `landmarks` float32 `[batch, 5, 2]` (fractions of the crop; only where the source has
-landmarks), `record` int64 `[batch]` and `view` int64 `[batch]` (-1: the evaluation view).
+landmarks), `record` int64 `[batch]` and `view` int64 `[batch]` (-1: the evaluation view). Further targets may be looked up for the
+records and views of a batch, such as a teacher's stored outputs.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -13,11 +16,19 @@ from kd_tf.data.order import Order
 from kd_tf.data.source import decode_image, read_records
 from kd_tf.data.split import Split
 
-EVALUATION_VIEW = -1
+# From records and views, int64 `[batch]` each, to targets.
+LookUp = Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
 
 
 def training_batches(
-    split: Split, order: Order, config: views.ViewConfig, *, batch_size: int, first_step: int = 0, steps: int | None = None
+    split: Split,
+    order: Order,
+    config: views.ViewConfig,
+    *,
+    batch_size: int,
+    first_step: int = 0,
+    steps: int | None = None,
+    look_up: LookUp | None = None,
 ) -> tf.data.Dataset:
     """The batches of global steps `first_step .. steps - 1` (without end where `steps` is None).
 
@@ -28,26 +39,37 @@ def training_batches(
       batch_size: images a global step.
       first_step: where to begin; the batches from there on are those that an uninterrupted stream has.
       steps: where to end.
+      look_up: gives further targets.
     """
     end = np.iinfo(np.int64).max if steps is None else steps * batch_size
     positions = tf.data.Dataset.range(first_step * batch_size, end)
-    places = positions.map(order)
-    batches = _batches(places, split, config, batch_size, training=True)
+    places = positions.map(order).map(lambda place, view: (place, views.view_in_turn(view, config)))
+    batches = _batches(places, split, config, batch_size, training=config.views != 0, look_up=look_up)
     return batches if steps is None else _with_known_length(batches, steps - first_step)
 
 
-def evaluation_batches(split: Split, config: views.ViewConfig, *, batch_size: int, order: Order | None = None) -> tf.data.Dataset:
+def evaluation_batches(
+    split: Split, config: views.ViewConfig, *, batch_size: int, order: Order | None = None, look_up: LookUp | None = None
+) -> tf.data.Dataset:
     """As many records as the split has, in the evaluation view; the last batch may be smaller.
 
-    Without an `order` each comes once, in ascending order.
+    Without an `order` each comes once, in ascending order; `look_up` gives further targets.
     """
 
     def place_and_view(position):
         place = position if order is None else order(position)[0]
-        return place, tf.constant(EVALUATION_VIEW, tf.int64)
+        return place, tf.constant(views.EVALUATION_VIEW, tf.int64)
 
     places = tf.data.Dataset.range(len(split)).map(place_and_view)
-    return _with_known_length(_batches(places, split, config, batch_size, training=False), -(-len(split) // batch_size))
+    batches = _batches(places, split, config, batch_size, training=False, look_up=look_up)
+    return _with_known_length(batches, -(-len(split) // batch_size))
+
+
+def batches_of_view(split: Split, config: views.ViewConfig, view: int, *, batch_size: int) -> tf.data.Dataset:
+    """Each record of the split once, in ascending order, under one view: `0, 1, ..`, or -1 for the evaluation view."""
+    places = tf.data.Dataset.range(len(split)).map(lambda place: (place, tf.constant(view, tf.int64)))
+    batches = _batches(places, split, config, batch_size, training=view != views.EVALUATION_VIEW)
+    return _with_known_length(batches, -(-len(split) // batch_size))
 
 
 def _with_known_length(batches: tf.data.Dataset, length: int) -> tf.data.Dataset:
@@ -55,7 +77,15 @@ def _with_known_length(batches: tf.data.Dataset, length: int) -> tf.data.Dataset
     return batches.apply(tf.data.experimental.assert_cardinality(length))
 
 
-def _batches(places: tf.data.Dataset, split: Split, config: views.ViewConfig, batch_size: int, *, training: bool) -> tf.data.Dataset:
+def _batches(
+    places: tf.data.Dataset,
+    split: Split,
+    config: views.ViewConfig,
+    batch_size: int,
+    *,
+    training: bool,
+    look_up: LookUp | None = None,
+) -> tf.data.Dataset:
     records = tf.constant(split.records, tf.int64)
     identities = tf.constant(split.labels[split.source.identities], tf.int32)
     known = split.source.landmarks
@@ -78,4 +108,7 @@ def _batches(places: tf.data.Dataset, split: Split, config: views.ViewConfig, ba
 
     read_batches = places.batch(batch_size).map(read_batch, num_parallel_calls=2)
     seen = read_batches.unbatch().map(see, num_parallel_calls=tf.data.AUTOTUNE)
-    return seen.batch(batch_size).prefetch(4)
+    batches = seen.batch(batch_size)
+    if look_up:
+        batches = batches.map(lambda images, targets: (images, targets | look_up(targets["record"], targets["view"])), num_parallel_calls=2)
+    return batches.prefetch(4)

@@ -11,6 +11,9 @@ import tensorflow as tf
 
 from kd_tf.errors import InputError
 
+EVALUATION_VIEW = -1
+# What `training_view`, `evaluation_view` and `make_canvas` give is stored by others: another number says that they give something else.
+VIEW_FUNCTION = 1
 FLIPPED_LANDMARKS = (1, 0, 2, 4, 3)
 JITTER = 0.2
 
@@ -25,6 +28,8 @@ class ViewConfig:
       align: whether faces are aligned by their five landmarks first (kd_tf/data/aligned.py).
       jitter: whether training views change brightness, contrast and saturation by up to 20%.
       seed: chooses the training views.
+      views: under how many training views a record is seen, in turns; 0: always in the evaluation view; None: another one in every
+        epoch.
     """
 
     image_size: int = 224
@@ -32,17 +37,27 @@ class ViewConfig:
     align: bool = False
     jitter: bool = True
     seed: int = 0
+    views: int | None = None
 
     def __post_init__(self):
         if self.image_size < 16:
             raise InputError(f"--image_size={self.image_size} is too small: at least 16")
         if not 0 < self.central_fraction <= 1:
             raise InputError(f"--central_fraction={self.central_fraction} must be above 0 and at most 1")
+        if self.views is not None and self.views < 0:
+            raise InputError(f"--views={self.views} must not be below 0")
 
     @property
     def canvas_size(self) -> int:
         """Height and width that images are resized to before the crop is taken."""
         return round(self.image_size * 8 / 7)
+
+
+def view_in_turn(view: tf.Tensor, config: ViewConfig) -> tf.Tensor:
+    """The view under which a record is seen when `view` of its views have gone before, int64 of any shape."""
+    if config.views is None:
+        return view
+    return view % config.views if config.views else tf.fill(tf.shape(view), tf.constant(EVALUATION_VIEW, tf.int64))
 
 
 def make_canvas(image: tf.Tensor, config: ViewConfig) -> tf.Tensor:

@@ -7,6 +7,7 @@ from kd_tf.distillers.replicas import global_batch_size, replica_count
 from kd_tf.distillers.terms import TeacherTargets, Tensors, Term
 from kd_tf.networks.face_network import output_shapes, require_outputs
 from kd_tf.teachers.live import LiveTeacher
+from kd_tf.teachers.teacher import Teacher
 
 
 class Distiller(tf.keras.Model):
@@ -26,7 +27,7 @@ class Distiller(tf.keras.Model):
 
     Args:
       student: a network that keeps the output contract of `kd_tf.networks.face_network`.
-      teacher: a network likewise, or a `LiveTeacher`. It is never changed.
+      teacher: a network likewise, or a `LiveTeacher` or `CachedTeacher`. It is never changed.
       **teacher_targets: what the student is to match of the teacher: `alpha`, `beta`, `logits_weight`, `temperature` and the other
         fields of `kd_tf.distillers.TeacherTargets`.
 
@@ -38,7 +39,7 @@ class Distiller(tf.keras.Model):
     term_names: tuple[str, ...] = ()
     measure_names: tuple[str, ...] = ()
 
-    def __init__(self, student: tf.keras.Model, teacher: tf.keras.Model | LiveTeacher | None = None, **teacher_targets):
+    def __init__(self, student: tf.keras.Model, teacher: tf.keras.Model | Teacher | None = None, **teacher_targets):
         super().__init__(name="distiller")
         teacher = LiveTeacher(teacher) if isinstance(teacher, tf.keras.Model) else teacher
         self._teacher_targets = TeacherTargets(**teacher_targets)
@@ -60,6 +61,11 @@ class Distiller(tf.keras.Model):
         """What is logged beside the loss, `[batch]` each or a scalar of the global batch: the keys are `measure_names`."""
         raise NotImplementedError
 
+    @property
+    def teacher(self) -> Teacher | None:
+        """Whom the terms ask; None where none does."""
+        return self._teacher
+
     def student_variables(self) -> list[tf.Variable]:
         """What is trained: the student and, where there is one, the projection."""
         return self.student.trainable_variables + (self.projection.trainable_variables if self.projection else [])
@@ -76,7 +82,7 @@ class Distiller(tf.keras.Model):
     def train_step(self, data):
         """One update from the global batch; see `tf.keras.Model.train_step`."""
         images, targets, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(data)
-        teacher_outputs = self._teacher(images) if self._teacher else {}
+        teacher_outputs = self._teacher(images, targets) if self._teacher else {}
         batch_size = global_batch_size(images)
         with tf.GradientTape(persistent=True) as tape:
             outputs = self.student(images, training=True)
@@ -96,7 +102,7 @@ class Distiller(tf.keras.Model):
         images, targets, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(data)
         batch_size = global_batch_size(images)
         outputs = self.student(images, training=False)
-        terms = self._terms(targets, self._teacher(images) if self._teacher else {}, outputs)
+        terms = self._terms(targets, self._teacher(images, targets) if self._teacher else {}, outputs)
         loss = self._total({term.name: term.weight * _replica_share(term, sample_weight, batch_size) for term in terms})
         return self._log(loss, terms, self.measures(targets, outputs), sample_weight, batch_size)
 

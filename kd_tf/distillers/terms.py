@@ -10,7 +10,7 @@ from kd_tf.errors import InputError
 from kd_tf.losses.classification import logits_loss, soft_target_loss
 from kd_tf.losses.hidden import HIDDEN_REDUCTIONS, hidden_loss
 from kd_tf.networks.face_network import output_shapes, output_width, require_outputs
-from kd_tf.teachers.live import LiveTeacher
+from kd_tf.teachers.teacher import Teacher
 
 Tensors = dict[str, tf.Tensor]
 
@@ -73,9 +73,9 @@ class TeacherTargets:
         """Raises `InputError` where a term has a weight and there is no teacher."""
         for name in ("alpha", "beta", "logits_weight"):
             if getattr(self, name) and not has_teacher:
-                raise InputError(f"--{name}={getattr(self, name)} needs a teacher: give --teacher, or --{name}=0")
+                raise InputError(f"--{name}={getattr(self, name)} needs a teacher: give --teacher or --teacher_cache, or --{name}=0")
 
-    def check_networks(self, student: tf.keras.Model, teacher: LiveTeacher | None) -> None:
+    def check_networks(self, student: tf.keras.Model, teacher: Teacher | None) -> None:
         """Raises `InputError` where the networks lack what the terms compare, or it has other identities or positions."""
         self.check_teacher(teacher is not None)
         if not self.outputs:
@@ -95,7 +95,7 @@ class TeacherTargets:
                     f"the student's layer has {positions} positions and the teacher's {teacher_positions}: take stages of one size"
                 )
 
-    def make_projection(self, student: tf.keras.Model, teacher: LiveTeacher | None) -> tf.keras.layers.Dense | None:
+    def make_projection(self, student: tf.keras.Model, teacher: Teacher | None) -> tf.keras.layers.Dense | None:
         """The linear layer from the student's hidden width to the teacher's; None where it is not needed."""
         if not self.beta or output_width(student, "hidden") == teacher.width("hidden"):
             return None

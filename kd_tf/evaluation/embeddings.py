@@ -1,23 +1,11 @@
-"""Embeddings made elsewhere, in a `.npz` file.
-
-| array | shape | what |
-| --- | --- | --- |
-| `embeddings` | `[n, width]` | finite numbers, not all of a row 0 |
-| `names` | `[n]` | relative path of each row's image, as the data set has it; optional |
-| `identities` | `[n]` | who it is, a number or a name; optional, for retrieval among the file's rows without a data set |
-
-Without `names` the rows are the records of the data set in its order.
-"""
-
-import zipfile
-import zlib
+"""Scoring embeddings made elsewhere, in a `.npz` file (`kd_tf.data.embeddings_file`)."""
 
 import numpy as np
 
-from kd_tf.data.source import Source, decode_image
+from kd_tf.data.embeddings_file import read_embeddings, rows_of_records
 from kd_tf.data.split import Split
-from kd_tf.errors import InputError, first_line
-from kd_tf.evaluation.answers import Answers
+from kd_tf.errors import InputError
+from kd_tf.evaluation.answers import Answers, whole_pictures
 
 BLOCK = 4096
 
@@ -33,11 +21,10 @@ class StoredEmbeddings:
     """
 
     def __init__(self, path: str):
-        arrays = _read(path)
+        self._arrays = read_embeddings(path, "model")
         self.name = path
-        self._rows = arrays["embeddings"]
-        self._names = arrays.get("names")
-        self._identities = arrays.get("identities")
+        self._rows = self._arrays["embeddings"]
+        self._identities = self._arrays.get("identities")
         self.outputs = {"embedding": self._rows.shape, "hidden": self._rows.shape}
 
     @property
@@ -60,7 +47,7 @@ class StoredEmbeddings:
             identity_names=split.identity_names,
             embedding=_unit(rows) if "embedding" in outputs else None,
             hidden=rows if "hidden" in outputs else None,
-            picture=lambda place: decode_image(split.source.read([split.records[place]])[0]).numpy(),
+            picture=whole_pictures(split),
         )
 
     def _refuse(self, flip: bool) -> None:
@@ -68,69 +55,12 @@ class StoredEmbeddings:
             raise InputError(f"--flip has no images to flip: {self.name} holds embeddings; add those of the flipped images to it")
 
     def _places(self, split: Split) -> np.ndarray:
-        if self._names is not None:
-            return self._places_by_name(split)
-        if len(self._rows) != len(split.source):
-            raise InputError(
-                f"{self.name} has {len(self._rows)} rows and {split.source.name} {len(split.source)} images: without an array 'names' "
-                "there must be one row for each image of the data set, in its order"
-            )
-        return split.records
-
-    def _places_by_name(self, split: Split) -> np.ndarray:
-        paths = _image_paths(split.source, self.name)
-        places = {str(name): place for place, name in enumerate(self._names)}
-        missing = [paths[record] for record in split.records if paths[record] not in places]
-        if missing:
-            raise InputError(f"{self.name} lacks {len(missing)} of {len(split)} images of {split.source.name}, first {missing[0]}")
-        return np.array([places[paths[record]] for record in split.records], np.int64)
-
-
-def _image_paths(source: Source, file: str) -> list[str]:
-    paths = getattr(source, "paths", None)
-    if paths is None:
-        raise InputError(f"the images of {source.name} have no names to join with 'names' of {file}: leave that array out")
-    return paths
-
-
-def _read(path: str) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in ("embeddings", "names", "identities") if key in file.files}
-            has = ", ".join(file.files) or "none"
-    except FileNotFoundError as error:
-        raise InputError(f"--model={path} does not exist") from error
-    except (OSError, ValueError, EOFError, TypeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"--model={path} cannot be read as .npz: {first_line(error)}") from error
-    if "embeddings" not in arrays:
-        raise InputError(f"--model={path} lacks the array 'embeddings' (it has: {has})")
-    arrays["embeddings"] = _checked_rows(path, arrays["embeddings"])
-    return arrays | {key: _checked_labels(path, key, arrays[key], len(arrays["embeddings"])) for key in arrays if key != "embeddings"}
-
-
-def _checked_rows(path: str, rows: np.ndarray) -> np.ndarray:
-    if rows.ndim != 2 or not rows.size or rows.dtype.kind not in "fiu":
-        raise InputError(f"--model={path}: 'embeddings' must be numbers of shape [n, width], it is {rows.dtype} {list(rows.shape)}")
-    with np.errstate(over="ignore"):
-        rows = rows.astype(np.float32, copy=False)
-    for fault, wrong in (("not finite", ~np.isfinite(rows).all(axis=1)), ("all 0 and has no direction", ~rows.any(axis=1))):
-        if wrong.any():
-            raise InputError(f"--model={path}: 'embeddings' row {wrong.argmax()} is {fault} ({wrong.sum()} of {len(rows)} rows)")
-    return rows
-
-
-def _checked_labels(path: str, key: str, labels: np.ndarray, rows: int) -> np.ndarray:
-    if labels.shape != (rows,):
-        raise InputError(f"--model={path}: {key!r} must be of shape [{rows}], as there are rows; it is {list(labels.shape)}")
-    kinds, expected = ("US", "text") if key == "names" else ("USiu", "text or whole numbers")
-    if labels.dtype.kind not in kinds:
-        raise InputError(f"--model={path}: {key!r} must be {expected}, it is {labels.dtype}")
-    if labels.dtype.kind == "S":
-        labels = np.char.decode(labels, "utf-8", "replace")
-    values, counts = np.unique(labels, return_counts=True)
-    if key == "names" and len(values) < rows:
-        raise InputError(f"--model={path}: 'names' has {values[counts.argmax()]} {counts.max()} times")
-    return labels
+        rows = rows_of_records(self._arrays, split.source, self.name)[split.records]
+        missing = split.records[rows < 0]
+        if len(missing):
+            first = split.source.paths[missing[0]]
+            raise InputError(f"{self.name} lacks {len(missing)} of {len(split)} images of {split.source.name}, first {first}")
+        return rows
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from kd_tf.networks.face_network import output_shapes, output_width, require_outputs
+from kd_tf.networks.precision import in_precision
 
 
 class LiveTeacher:
@@ -13,10 +14,15 @@ class LiveTeacher:
 
     Args:
       network: keeps the output contract of `kd_tf.networks.face_network`; needs `hidden`, `logits` or both.
+      precision: what it computes in, of `kd_tf.networks.precision.PRECISIONS`; None: what it was made in. Its weights, K and the logits
+        stay float32, and float16 overflows above 65,504.
+
+    Raises:
+      InputError: see `in_precision`.
     """
 
-    def __init__(self, network: tf.keras.Model):
-        self._network = network
+    def __init__(self, network: tf.keras.Model, precision: str | None = None):
+        self._network = network if precision is None else in_precision(network, precision, "teacher_precision")
 
     def require(self, *keys: str) -> None:
         """Raises `InputError` where the network lacks an output."""
@@ -30,7 +36,7 @@ class LiveTeacher:
         """The dimensions between the batch and the width; none of `logits` and a last hidden layer."""
         return output_shapes(self._network)[key][1:-1]
 
-    def __call__(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Images `[batch, height, width, 3]`, 0 to 255, to float32 `hidden` and `logits`, as far as the network has them."""
+    def __call__(self, images: tf.Tensor, targets: dict[str, tf.Tensor] | None = None) -> dict[str, tf.Tensor]:
+        """See `Teacher`; the targets are not looked at."""
         outputs = self._network(images, training=False)
         return {key: tf.stop_gradient(tf.cast(outputs[key], tf.float32)) for key in ("hidden", "logits") if key in outputs}

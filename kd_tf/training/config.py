@@ -62,13 +62,28 @@ class TrainingConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DistillationConfig(TeacherTargets):
-    """The teacher, a run or a model, and what the student is to match of it; without a teacher, nothing."""
+    """The teacher, and what the student is to match of it; without a teacher, nothing.
+
+    Attributes:
+      teacher: a run or a model; with `teacher_cache` only compared with what was stored.
+      teacher_cache: the directory of the teacher's stored outputs, which then serve in its place.
+      teacher_precision: what the teacher computes in: `float32`, `bfloat16` or `float16`; None: what it was saved in.
+    """
 
     teacher: str | None = None
+    teacher_cache: str | None = None
+    teacher_precision: str | None = None
 
     def __post_init__(self):
         super().__post_init__()
-        self.check_teacher(self.teacher is not None)
+        self.check_teacher(self.has_teacher)
+        if self.teacher_precision and (self.teacher is None or self.teacher_cache is not None):
+            raise InputError(f"--teacher_precision={self.teacher_precision} needs a --teacher that runs, without --teacher_cache")
+
+    @property
+    def has_teacher(self) -> bool:
+        """Whether there is one, live or cached."""
+        return self.teacher is not None or self.teacher_cache is not None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +143,8 @@ class RunConfig:
         if set(self.distillation.weights) != {"hidden"}:
             terms = ", ".join(self.distillation.weights) or "nothing"
             raise InputError(f"--task=hint learns the teacher's stage alone: give --teacher and --targets=hidden; the loss has {terms}")
+        if self.distillation.teacher_cache:
+            raise InputError("--task=hint learns a stage of the teacher, and a --teacher_cache has its last hidden layer: give --teacher")
         object.__setattr__(self, "hint_stage", self.hint_stage or HINT_STAGE)
 
     @property
@@ -138,13 +155,13 @@ class RunConfig:
     @property
     def program(self) -> str:
         """The binary that runs this."""
-        return "kd-distill" if self.distillation.teacher else "kd-train"
+        return "kd-distill" if self.distillation.has_teacher else "kd-train"
 
     def flagfile(self) -> str:
         """The text of a flagfile that runs this again."""
         lines = [f"# a flagfile of {self.program}"]
         for name, value in dict(_flag_values(self)).items():
-            if name not in _DISTILLATION_FLAGS or self.distillation.teacher:
+            if name not in _DISTILLATION_FLAGS or self.distillation.has_teacher:
                 lines.append(f"--{name}={str(value).lower() if isinstance(value, bool) else value}")
         return "\n".join(lines) + "\n"
 

@@ -15,7 +15,7 @@ from tests.images import smooth_image, write_text
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SCRIPTS = os.path.dirname(sys.executable)
 # What differs from one run to the next.
-MEASURED = {"seconds", "images_per_second"}
+MEASURED = {"seconds", "images_per_second", "input_wait_share", "evaluation_seconds", "checkpoint_seconds", "peak_memory_mib"}
 SMALL = ["--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16", "--network=resnet26", "--width_divisor=8"]
 
 
@@ -35,13 +35,13 @@ def refused(result: subprocess.CompletedProcess) -> str:
     return lines[0]
 
 
-@pytest.mark.parametrize("name", ["train", "distill", "evaluate", "export", "reproduce"])
+@pytest.mark.parametrize("name", ["train", "distill", "cache", "evaluate", "export", "reproduce"])
 def test_help_is_the_manual_and_the_flags(name):
     result = script(f"kd-{name}", "--help")
     assert result.returncode == 0
     assert f"kd-{name} --" in result.stdout
     listed = {line.strip() for line in result.stdout.splitlines() if line.startswith("  --")}
-    wanted = {"evaluate": "--protocol", "export": "--overwrite", "reproduce": "--scale"}.get(name, "--learning_rate")
+    wanted = {"cache": "--views", "evaluate": "--protocol", "export": "--overwrite", "reproduce": "--scale"}.get(name, "--learning_rate")
     assert wanted in listed
     assert ("--alpha" in listed) == (name == "distill")
 

@@ -1,5 +1,6 @@
 """The flags of kd-distill, parsed in this process, and one refusal by the program itself."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from kd_tf.data.sources import SourceConfig
 from kd_tf.data.split import SplitConfig
 from kd_tf.errors import InputError
 from kd_tf.flags import data_flags, distillation_flags, run_flags
+from kd_tf.networks.face_network import NetworkConfig, make_face_network
+from kd_tf.networks.stored import save_network
 from kd_tf.training.config import DistillationConfig, RunConfig, VerificationConfig
 from tests.runs import small_run
 
@@ -70,7 +73,7 @@ def test_targets_that_cannot_be_meant(given, message):
 @pytest.mark.parametrize("target", ["soft", "logits", "hidden"])
 def test_a_target_needs_a_teacher(target):
     flag = {"soft": "alpha", "logits": "logits_weight", "hidden": "beta"}[target]
-    with pytest.raises(InputError, match=f"^--{flag}=1.0 needs a teacher: give --teacher, or --{flag}=0$"):
+    with pytest.raises(InputError, match=f"^--{flag}=1.0 needs a teacher: give --teacher or --teacher_cache, or --{flag}=0$"):
         _run_config(f"--targets={target}")
 
 
@@ -94,7 +97,12 @@ def test_one_parse_leaves_nothing_behind():
             split=SplitConfig("identity_disjoint", split_seed=3, validation=True),
             image_cache="/images",
         ),
-        small_run("/runs/x", task="hint", distillation=DistillationConfig(teacher="/t", beta=1.0), hint_stage="stage4"),
+        small_run(
+            "/runs/x",
+            task="hint",
+            distillation=DistillationConfig(teacher="/t", beta=1.0, teacher_precision="bfloat16"),
+            hint_stage="stage4",
+        ),
         small_run(
             "/runs/x",
             source=SourceConfig("ms_celeb_1m:/ms1m", 5, "/lists/lfw.txt", "/lists/clean.txt", "/index"),
@@ -154,10 +162,28 @@ def test_counts_that_cannot_be(given):
         _run_config(given)
 
 
+PROGRAM = os.path.join(os.path.dirname(sys.executable), "kd-distill")
+
+
+def test_a_teacher_in_a_lower_precision(tmp_path):
+    network = make_face_network(NetworkConfig("resnet26", 16), image_size=16, identities=6)
+    save_network(network, str(tmp_path / "teacher.keras"))
+    small = ["--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16", "--network=resnet26", "--width_divisor=16"]
+    given = [*small, "--steps=3", "--evaluations=1", "--batch_size=8", "--teacher=teacher.keras", "--teacher_precision=bfloat16"]
+    result = subprocess.run(
+        [PROGRAM, *given, "--model_dir=run"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, cwd=tmp_path
+    )
+    assert result.returncode == 0, result.stderr
+    assert "--teacher_precision=bfloat16" in (tmp_path / "run" / "flags.txt").read_text().splitlines()
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["teacher_share"] > 0
+    # The same line on the terminal and in the log.
+    lines = [text.partition(" cost: ")[2].splitlines()[0] for text in (result.stderr, (tmp_path / "run" / "log.txt").read_text())]
+    assert lines[0] == lines[1] and "% of a step, waiting for input" in lines[0]
+
+
 def test_the_program_refuses_in_one_line(tmp_path):
-    program = os.path.join(os.path.dirname(sys.executable), "kd-distill")
     given = [f"--model_dir={tmp_path}/run", "--steps=1", TEACHER, "--targets=soft", "--alpha=2"]
-    result = subprocess.run([program, *given], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    result = subprocess.run([PROGRAM, *given], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert result.returncode == 2
     assert result.stderr == "kd-distill: --targets=soft sets all weights: leave out --alpha\n"
     assert os.listdir(tmp_path) == []

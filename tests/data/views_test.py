@@ -48,6 +48,19 @@ def test_training_view_is_a_pure_function():
     np.testing.assert_array_equal(see_one(3, 4), see_one(3, 4))
 
 
+def test_views_are_those_that_were_stored():
+    """Outputs of teachers are stored for these views: whoever changes what they show counts `VIEW_FUNCTION` up, and then this test."""
+    assert views.VIEW_FUNCTION == 1
+    record, view = tf.constant(7, tf.int64), tf.constant(2, tf.int64)
+    image, landmarks = views.training_view(numbered_canvas(), LANDMARKS, record, view, ViewConfig(32, seed=5))
+    pixels = [[1.70900, 3.81750, 0.65476], [15.61717, 4.02046, 0.85772], [29.52534, 4.22342, 1.06069]]
+    np.testing.assert_allclose(image[::13, 3], pixels, atol=1e-3)
+    np.testing.assert_allclose(landmarks[0], [0.359375, 0.265625], atol=1e-6)
+    picture = tf.constant(np.arange(1200).reshape(20, 20, 3) % 256, tf.uint8)
+    image, _ = views.evaluation_view(views.make_canvas(picture, ViewConfig(16)), LANDMARKS, ViewConfig(16))
+    np.testing.assert_array_equal(image[::5, 3, 0], [87, 158, 159, 56])
+
+
 @pytest.mark.parametrize("other", [{"record": 4}, {"view": 5}, {"seed": 6}])
 def test_training_view_depends_on_record_view_and_seed(other):
     assert not np.array_equal(see_one(3, 4), see_one(**{"record": 3, "view": 4, **other}))

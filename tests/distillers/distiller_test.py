@@ -244,7 +244,7 @@ def test_a_task_must_be_defined():
 
 @pytest.mark.parametrize("weight", ["alpha", "beta", "logits_weight"])
 def test_a_weight_needs_a_teacher(weight):
-    with pytest.raises(InputError, match=rf"--{weight}=0.5 needs a teacher: give --teacher, or --{weight}=0") as caught:
+    with pytest.raises(InputError, match=rf"--{weight}=0.5 needs a teacher: give --teacher or --teacher_cache, or --{weight}=0") as caught:
         ClassificationDistiller(make_network(1), **{weight: 0.5})
     assert isinstance(caught.value, ValueError)
 

@@ -150,7 +150,7 @@ def test_a_weight_without_a_teacher(weight):
     targets.check_teacher(True)
     with pytest.raises(InputError) as error:
         targets.check_teacher(False)
-    assert str(error.value) == f"--{weight}=0.5 needs a teacher: give --teacher, or --{weight}=0"
+    assert str(error.value) == f"--{weight}=0.5 needs a teacher: give --teacher or --teacher_cache, or --{weight}=0"
 
 
 def test_networks_that_fit_are_accepted_and_what_is_not_compared_may_differ():

@@ -42,14 +42,41 @@ def test_outputs_are_float32():
         np.testing.assert_array_equal(value, tf.cast(expected[key], tf.float32))
 
 
-def test_lets_no_gradient_through():
+@pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.01), ("float16", 0.001)])
+def test_a_lower_precision_gives_nearly_the_same(precision, tolerance):
+    """Outputs are around 1; of the layers before K only the convolution and its normalization compute in 8 and 11 bits."""
+    network = make_network(1, batch_norm=True)
+    network.get_layer("norm").moving_mean.assign([0.5, -0.5, 0.25, 0.0])
+    before = snapshot(network)
+    teacher, images = LiveTeacher(network, precision), make_batch(0)[0]
+    outputs = teacher(images)
+    assert outputs.keys() == {"hidden", "logits"}
+    for key, value in outputs.items():
+        assert value.dtype == tf.float32
+        np.testing.assert_allclose(value, network(images)[key], rtol=0, atol=tolerance)
+        assert not np.array_equal(value, network(images)[key])
+    assert_same_bits(before, snapshot(network))
+    assert_same_bits(before, snapshot(teacher._network))
+
+
+def test_a_precision_that_a_model_cannot_have_names_the_flag():
+    class Subclassed(tf.keras.Model):
+        pass
+
+    with pytest.raises(InputError, match="^--teacher_precision=bfloat16 needs a functional Keras model, which 'own' is not"):
+        LiveTeacher(Subclassed(name="own"), "bfloat16")
+
+
+@pytest.mark.parametrize("precision", [None, "bfloat16"])
+def test_lets_no_gradient_through(precision):
     network = make_network(1)
     images = tf.constant(make_batch(0)[0])
+    teacher = LiveTeacher(network, precision)
     with tf.GradientTape() as tape:
         tape.watch(images)
-        outputs = LiveTeacher(network)(images)
+        outputs = teacher(images)
         total = tf.reduce_sum(outputs["logits"]) + tf.reduce_sum(outputs["hidden"])
-    assert tape.gradient(total, [images, *network.trainable_variables]) == [None] * 9
+    assert tape.gradient(total, [images, *teacher._network.trainable_variables]) == [None] * 9
 
 
 def test_a_model_that_holds_one_does_not_track_it():

@@ -1,0 +1,74 @@
+"""Fills a teacher cache: the teacher's hidden layer for each image under each view, so that kd-distill needs no teacher any more.
+
+    kd-cache --teacher=runs/teacher --views=8 --output=caches/teacher
+    kd-distill --teacher_cache=caches/teacher --init=runs/pretrained --width_divisor=8 --epochs=12 --model_dir=runs/student ...
+
+--views=V stores V crops, flips and jitters of each training image; epoch e of training sees view e mod V. Test images are stored in the
+middle crop in which they are scored; --views=0 stores all images so. Data flags that are not given are those of the teacher's run; these,
+--seed and --image_size must be those of the runs that will use the cache, which refuse any other. docs/CACHE.md describes the files.
+
+A process that was killed is continued by the same command. Several processes share the work with --worker=0/4 to --worker=3/4, on one
+machine or on several that see the same directory. Prints how much is there, its size and images a second.
+
+    kd-cache --import=embeddings.npz --data=... --output=caches/other
+
+takes embeddings of clean images that were made elsewhere: an array embeddings [n, width], names [n] (the images' paths in the data set;
+without it, one row an image in its order), and, for soft targets, kernel [width, identities] and bias [identities]. Students then see
+clean images only (--views=0).
+"""
+
+import sys
+
+from kd_tf.bin import application
+
+# isort: split
+from absl import flags
+
+from kd_tf.errors import InputError
+from kd_tf.flags import cache_flags, data_flags, distillation_flags, training_flags
+from kd_tf.training.caching import cache_teacher, import_teacher
+
+SOURCE_FLAGS = (
+    data_flags.DATA, data_flags.MIN_IMAGES, data_flags.EXCLUDE_IDENTITIES, data_flags.CLEAN_LIST, data_flags.INDEX_DIR,
+    data_flags.IDENTITIES, data_flags.PICTURES, data_flags.PICTURE_SIZE, data_flags.DATA_SEED,
+)  # fmt: skip
+TEACHER_FLAGS = (
+    distillation_flags.TEACHER, data_flags.SKIP_BROKEN, data_flags.SPLIT, data_flags.SPLIT_SEED, data_flags.VALIDATION,
+    data_flags.IMAGE_CACHE, data_flags.IMAGE_SIZE, data_flags.CENTRAL_FRACTION, data_flags.ALIGN, data_flags.VIEWS, data_flags.JITTER,
+    training_flags.BATCH_SIZE, training_flags.PRECISION, training_flags.STRATEGY, training_flags.SEED, cache_flags.WORKER,
+)  # fmt: skip
+for flag in (*SOURCE_FLAGS, *TEACHER_FLAGS):
+    flags.declare_key_flag(flag.name)
+flags.adopt_module_key_flags(cache_flags)
+
+
+def main() -> None:
+    """Fills or imports the cache that the flags describe."""
+    report = _import() if cache_flags.IMPORT.value else _fill()
+    share = 100 * report["filled"] / report["wanted"]
+    print(f"{report['filled']} of {report['wanted']} outputs are there ({share:.1f}%), {report['bytes'] / 2**20:.1f} MiB")
+    print(f"use it: kd-distill --teacher_cache={cache_flags.OUTPUT.value}")
+
+
+def _fill() -> dict:
+    if not distillation_flags.TEACHER.value:
+        raise InputError("give --teacher=RUN, or --import=FILE.npz")
+    report = cache_teacher(cache_flags.cache_config_from_flags())
+    print(f"{report['outputs']} outputs computed, {report['images_per_second']} images/s")
+    return report
+
+
+def _import() -> dict:
+    given = [flag.name for flag in TEACHER_FLAGS if flag.present]
+    if given:
+        raise InputError(f"--{given[0]} has no effect with --import, whose outputs are made already")
+    return import_teacher(cache_flags.import_config_from_flags())
+
+
+def run() -> None:
+    """The console script."""
+    application.run(main, sys.modules[__name__], required=("output",))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,143 @@
+"""Filling a teacher cache, from its configuration to the last part."""
+
+import dataclasses
+import logging
+
+import numpy as np
+
+from kd_tf.data.dataset import FaceData, open_data, prepare_data
+from kd_tf.data.sources import SourceConfig, open_source
+from kd_tf.data.split import SplitConfig
+from kd_tf.data.views import ViewConfig
+from kd_tf.errors import InputError
+from kd_tf.networks.face_network import output_shapes, output_width, require_outputs
+from kd_tf.networks.identity_names import recorded_identities
+from kd_tf.networks.precision import in_precision
+from kd_tf.networks.stored import load_network
+from kd_tf.teachers.cache.fill import HiddenLayer, fill_cache, linear_head
+from kd_tf.teachers.cache.imported import import_cache
+from kd_tf.teachers.cache.manifest import CACHE_DTYPES, Manifest, data_digest, view_facts, weights_digest
+from kd_tf.teachers.cache.rows import rows_of_a_part
+from kd_tf.teachers.cache.store import TeacherCache, begin_cache
+from kd_tf.training.strategy import get_strategy
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class CacheConfig:
+    """What is stored of a teacher, and how.
+
+    Attributes:
+      teacher: a run or a Keras model with the output `hidden`.
+      output: the directory of the cache; new, or of the same cache, which is then filled up.
+      source: the data set.
+      view: how its images are seen; `views` says how many training views are stored, `seed` which.
+      split: the training half is stored under the training views, the test half under the evaluation view.
+      skip_broken: how many images that cannot be read or decoded may be left out.
+      image_cache: a folder for decoded and resized images; None: the data set is read in place.
+      dtype: of what is stored, `float16` or `float32`.
+      batch_size: images at a time, on all replicas together.
+      precision: what the teacher computes in: `float32`, `mixed_bfloat16` or `mixed_float16`.
+      strategy: `one` or `mirrored`.
+      worker: which of how many processes that share the work this one is.
+    """
+
+    teacher: str
+    output: str
+    source: SourceConfig = SourceConfig()
+    view: ViewConfig = ViewConfig(views=1)
+    split: SplitConfig = SplitConfig()
+    skip_broken: int = 0
+    image_cache: str | None = None
+    dtype: str = "float16"
+    batch_size: int = 64
+    precision: str = "float32"
+    strategy: str = "one"
+    worker: tuple[int, int] = (0, 1)
+
+    def __post_init__(self):
+        if self.view.views is None:
+            raise InputError("how many views of each image are to be stored? give --views=V; 0 stores the evaluation view alone")
+        if self.dtype not in CACHE_DTYPES:
+            raise InputError(f"--cache_dtype={self.dtype} is unknown; known: {', '.join(CACHE_DTYPES)}")
+        index, workers = self.worker
+        if not 0 <= index < workers:
+            raise InputError(f"--worker={index}/{workers}: the first of {workers} is 0/{workers}, the last {workers - 1}/{workers}")
+
+
+def cache_teacher(config: CacheConfig) -> dict:
+    """Fills a cache, or what is missing of it.
+
+    Returns:
+      `outputs` computed by this process, `images_per_second`, `filled` of `wanted` outputs in the whole cache, and its `bytes`.
+
+    Raises:
+      InputError: bad input, before anything is written.
+    """
+    strategy = get_strategy(config.strategy)
+    if config.batch_size % strategy.num_replicas_in_sync:
+        raise InputError(f"--batch_size={config.batch_size} does not divide among the {strategy.num_replicas_in_sync} replicas")
+    data = open_data(config.source, config.view, config.split)
+    with strategy.scope():
+        network = load_network(config.teacher, "teacher", image_size=config.view.image_size)
+        require_outputs(network, ("hidden",), f"the teacher {network.name!r}")
+        hidden_layer = HiddenLayer(in_precision(network, config.precision))
+        hidden_layer.compile()
+    data = prepare_data(data, config.image_cache, skip_broken=config.skip_broken)
+    cache = _begin(config, network, data)
+    outputs, seconds = fill_cache(cache, hidden_layer, data.train.source, data.view, batch_size=config.batch_size, worker=config.worker)
+    return {"outputs": outputs, "images_per_second": round(outputs / seconds, 1)} | _contents(cache)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportConfig:
+    """Embeddings of clean images that were made elsewhere.
+
+    Attributes:
+      file: a `.npz` file; see `import_cache`.
+      output: the directory of the cache.
+      source: the data set.
+      dtype: of what is stored, `float16` or `float32`.
+    """
+
+    file: str
+    output: str
+    source: SourceConfig
+    dtype: str = "float16"
+
+
+def import_teacher(config: ImportConfig) -> dict:
+    """Makes a cache of embeddings; returns what there is in it, as `cache_teacher` does.
+
+    Raises:
+      InputError: bad input.
+    """
+    return _contents(import_cache(config.file, open_source(config.source), config.output, dtype=config.dtype))
+
+
+def _contents(cache: TeacherCache) -> dict:
+    filled, wanted = cache.coverage()
+    return {"filled": filled, "wanted": wanted, "bytes": cache.bytes_on_disk}
+
+
+def _begin(config: CacheConfig, network, data: FaceData) -> TeacherCache:
+    head = linear_head(network, config.view.image_size)
+    if head is None and "logits" in output_shapes(network):
+        _LOGGER.warning("no Dense layer of %s makes its logits of its hidden layer: the cache will serve --beta alone", config.teacher)
+    records, test_records = data.train.records, data.test.records
+    if not config.view.views:
+        records, test_records = np.empty([0], np.int64), np.union1d(records, test_records)
+    manifest = Manifest(
+        teacher=weights_digest(network),
+        data=data_digest(data.train.source),
+        data_name=data.train.source.name,
+        view=view_facts(config.view),
+        views=config.view.views,
+        width=output_width(network, "hidden"),
+        dtype=config.dtype,
+        part_rows=rows_of_a_part(max(len(records), len(test_records))),
+        precision=config.precision,
+    )
+    names = recorded_identities(config.teacher) if head is not None else None
+    return begin_cache(config.output, manifest, records, test_records, head, names)

@@ -1,0 +1,128 @@
+"""Runs kd-cache as a user does."""
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from kd_tf.teachers.cache.store import TeacherCache
+from tests.bin.binaries_test import ROOT, call, refused, script
+from tests.images import write_text
+from tests.runs import small_run
+
+COMMAND = (sys.executable, "-m", "kd_tf.bin.cache")
+STUDENT = ("--network=resnet26", "--width_divisor=8", "--steps=2", "--batch_size=8", "--evaluations=1", "--learning_rate=0.01")
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    """A run, made in a process of its own, and its flagfile's data flags."""
+    path = tmp_path_factory.mktemp("teacher")
+    config = small_run(path / "run")
+    (path / "flags.txt").write_text(config.flagfile(), encoding="utf-8")
+    result = script("kd-train", f"--flagfile={path}/flags.txt")
+    assert result.returncode == 0, result.stderr
+    return str(path / "run")
+
+
+def cache(*flags, cwd=None):
+    return call(*COMMAND, *flags, cwd=cwd)
+
+
+def parts(path) -> dict[str, np.ndarray]:
+    found = (os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names if name.startswith("part_"))
+    return {os.path.relpath(part, path): np.load(part) for part in found if part.endswith(".npy")}
+
+
+def test_fills_a_cache_and_distills_from_it(teacher, tmp_path):
+    """With the teacher's data flags; a student needs the teacher no more, and refuses another seed."""
+    result = cache(f"--teacher={teacher}", "--views=3", "--output=caches/teacher", cwd=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    first, second, third = result.stdout.splitlines()
+    assert first.startswith("156 outputs computed, ") and first.endswith(" images/s")
+    assert second.startswith("156 of 156 outputs are there (100.0%), ") and second.endswith(" MiB")
+    assert third == "use it: kd-distill --teacher_cache=caches/teacher"
+    again = cache(f"--teacher={teacher}", "--views=3", "--output=caches/teacher", cwd=str(tmp_path))
+    assert again.stdout.splitlines()[0] == "0 outputs computed, 0.0 images/s"
+    data = ("--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16")
+    distill = (*data, *STUDENT, f"--teacher_cache={tmp_path}/caches/teacher")
+    assert "is of views with seed 0; this run has seed 1" in refused(
+        script("kd-distill", *distill, "--seed=1", f"--model_dir={tmp_path}/other")
+    )
+    student = script("kd-distill", *distill, "--targets=soft,hidden", f"--model_dir={tmp_path}/student")
+    assert student.returncode == 0, student.stderr
+    with open(tmp_path / "student" / "flags.txt", encoding="utf-8") as file:
+        assert f"--teacher_cache={tmp_path}/caches/teacher\n" in file.readlines()
+    with open(tmp_path / "student" / "identities.txt", encoding="utf-8") as file:
+        assert len(file.readlines()) == 6
+
+
+def test_killed_at_any_moment_and_continued(teacher, tmp_path):
+    """Twice; what was there stays, and the end is that of a process that nobody killed."""
+    flags = (f"--teacher={teacher}", "--views=30", "--cache_dtype=float32")
+    whole, path = tmp_path / "whole", tmp_path / "cache"
+    assert cache(*flags, f"--output={whole}").returncode == 0
+    for enough in (1, 12):
+        process = subprocess.Popen([*COMMAND, *flags, f"--output={path}"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        while len(parts(path)) < enough:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.001)
+        process.kill()
+        process.communicate()
+        before = parts(path)
+        assert enough <= len(before) < 31
+    result = cache(*flags, f"--output={path}")
+    assert result.returncode == 0, result.stderr
+    found, expected = parts(path), parts(whole)
+    assert found.keys() == expected.keys()
+    for name, rows in expected.items():
+        np.testing.assert_array_equal(found[name], rows)
+    assert TeacherCache(str(path)).coverage() == (1452, 1452)
+
+
+def test_imports_embeddings(tmp_path):
+    np.savez(tmp_path / "e.npz", embeddings=np.ones([60, 4], np.float32))
+    result = cache(f"--import={tmp_path}/e.npz", "--identities=6", "--pictures=10", "--picture_size=24", "--output=c", cwd=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[0].startswith("60 of 60 outputs are there (100.0%), ")
+
+
+def test_the_documented_example_makes_a_cache(tmp_path):
+    """The code of docs/CACHE.md, on fewer faces."""
+    with open(os.path.join(ROOT, "docs", "CACHE.md"), encoding="utf-8") as file:
+        code = file.read().partition("```python\n")[2].partition("```")[0]
+    few = code.replace('SourceConfig(data="synthetic")', "SourceConfig(identities=6, pictures=10, picture_size=24)")
+    assert few != code
+    write_text(tmp_path / "fill.py", few)
+    made = call(sys.executable, "fill.py", cwd=str(tmp_path))
+    assert made.returncode == 0, made.stderr
+    assert TeacherCache(str(tmp_path / "my_cache")).coverage() == (108, 108)
+    data = ("--identities=6", "--pictures=10", "--picture_size=24", "--image_size=32")
+    targets = (f"--teacher_cache={tmp_path}/my_cache", "--alpha=0", "--beta=1")
+    student = script("kd-distill", *data, *STUDENT, *targets, f"--model_dir={tmp_path}/student")
+    assert student.returncode == 0, student.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--output=c"], "give --teacher=RUN, or --import=FILE.npz"),
+        (["--teacher=T", "--output=c"], "give --views=V; 0 stores the evaluation view alone"),
+        (["--teacher=T", "--output=c", "--views=-1"], "--views=-1"),
+        (["--teacher=T", "--output=c", "--views=2", "--worker=2/2"], "--worker=2/2: the first of 2 is 0/2, the last 1/2"),
+        (["--teacher=T", "--output=c", "--views=2", "--worker=two"], "--worker=two cannot be read; wanted is INDEX/COUNT"),
+        (["--teacher=T", "--output=c", "--views=2", "--image_size=32"], "takes images of 16x16 pixels, but --image_size=32"),
+        (["--teacher=/none", "--output=c", "--views=2"], "--teacher=/none does not exist"),
+        (["--import=e.npz", "--output=c", "--views=2"], "--views has no effect with --import"),
+        (["--import=e.npz", "--output=c"], "e.npz does not exist"),
+        (["--teacher=T", "--views=2"], "--output"),
+        (["--teacher=T", "--output=T", "--views=2"], "is not empty and no teacher cache"),
+    ],
+)
+def test_bad_flags_are_refused(flags, message, teacher, tmp_path):
+    given = [flag.replace("=T", f"={teacher}") for flag in flags]
+    assert message in refused(cache(*given, cwd=str(tmp_path)))
+    assert os.listdir(tmp_path) == []
