@@ -9,7 +9,8 @@ from kd_tf.data.source import decode_image
 from kd_tf.data.views import ViewConfig, evaluation_view, landmarks_in_image, make_canvas
 from kd_tf.errors import InputError, first_line
 from kd_tf.networks.face_network import output_shapes
-from kd_tf.networks.stored import in_float32, load_network
+from kd_tf.networks.precision import in_float32
+from kd_tf.networks.stored import load_network
 
 
 class ServedNetwork(tf.Module):

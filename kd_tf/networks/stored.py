@@ -1,6 +1,5 @@
 """Networks on disk: run directories and Keras files."""
 
-import copy
 import os
 import zipfile
 
@@ -46,23 +45,3 @@ def save_network(network: tf.keras.Model, path: str) -> None:
     partial = f"{path}.partial.keras"
     network.save(partial)
     os.replace(partial, path)
-
-
-def in_float32(network: tf.keras.Model) -> tf.keras.Model:
-    """A network with the same weights and no layer in mixed precision; other models than functional ones come back as they are."""
-    layers = [layer for layer in network.submodules if isinstance(layer, tf.keras.layers.Layer)]
-    if not any(layer.compute_dtype in ("bfloat16", "float16") for layer in layers) or not getattr(network, "inputs", None):
-        return network
-    clone = type(network).from_config(_without_mixed_policies(network.get_config()))
-    clone.set_weights(network.get_weights())
-    return clone
-
-
-def _without_mixed_policies(config):
-    if isinstance(config, dict):
-        if config.get("class_name") == "Policy":
-            return "float32"
-        return {key: _without_mixed_policies(value) for key, value in config.items()}
-    if isinstance(config, (list, tuple)):
-        return type(config)(_without_mixed_policies(item) for item in config)
-    return copy.copy(config)

@@ -77,17 +77,18 @@ class TermLogger(tf.keras.callbacks.Callback):
             raise InputError(f"step {self._step}: the loss is no number any more ({bad}); a lower --learning_rate may help")
         if self._step % LOG_STEPS == 0:
             gradients = {name.removesuffix(GRADIENT): value for name, value in logs.items() if name.endswith(GRADIENT)}
-            self._write("gradient", {name: value for name, value in gradients.items() if math.isfinite(value)})
+            self.write("gradient", {name: value for name, value in gradients.items() if math.isfinite(value)})
             values = {name: value for name, value in logs.items() if not name.endswith(GRADIENT)}
-            self._write("train", values | {"learning_rate": float(tf.convert_to_tensor(self.model.optimizer.learning_rate))})
+            self.write("train", values | {"learning_rate": float(tf.convert_to_tensor(self.model.optimizer.learning_rate))})
             self.model.reset_metrics()
 
     def on_test_end(self, logs=None):
         """After each evaluation."""
-        self._write("test", logs)
+        self.write("test", logs)
         self._writer.flush()
 
-    def _write(self, group: str, values: dict) -> None:
+    def write(self, group: str, values: dict[str, float]) -> None:
+        """Scalars under `group/`, at the step that was last trained."""
         with self._writer.as_default():
             for name, value in values.items():
                 tf.summary.scalar(f"{group}/{name}", value, step=self._step)

@@ -16,13 +16,15 @@ from kd_tf.distillers import Distiller
 from kd_tf.evaluation.score import score_network
 from kd_tf.export.saved_model import export_saved_model
 from kd_tf.networks.stored import save_network
+from kd_tf.teachers.cache.check import check_records
 from kd_tf.training.batches import BatchPlan, plan_batches
 from kd_tf.training.config import RunConfig
+from kd_tf.training.ledger import COSTS, CostLedger, report_costs
 from kd_tf.training.loop import train
 from kd_tf.training.optimizers import make_optimizer
 from kd_tf.training.run_directory import RunDirectory
 from kd_tf.training.strategy import get_strategy, precision_policy
-from kd_tf.training.student import identity_names, make_distiller
+from kd_tf.training.student import identity_names, make_distiller, open_cache
 
 _LOGGER = logging.getLogger(__name__)
 # More than the pipeline prefetches and reads in parallel.
@@ -42,16 +44,18 @@ def run(config: RunConfig) -> dict:
     directory = RunDirectory(config.model_dir)
     directory.check_unfinished(config.flagfile())
     strategy = get_strategy(config.training.strategy)
-    data = open_run_data(config)
+    cache, data = open_cache(config, open_run_data(config))
+    # What the data must allow, before networks are made and images decoded.
     plan_batches(config, data, strategy.num_replicas_in_sync)
-    tf.keras.utils.set_random_seed(config.training.seed)
     with precision_policy(config.training.precision), strategy.scope():
-        distiller, report = make_distiller(config, data)
+        distiller, report = make_distiller(config, data, cache)
     data = prepare_data(data, config.image_cache, skip_broken=config.skip_broken)
+    if cache:
+        check_records(cache, data)
     plan = plan_batches(config, data, strategy.num_replicas_in_sync)
     with precision_policy(config.training.precision), strategy.scope():
         distiller.compile(optimizer=make_optimizer(config.training, plan.steps))
-    with directory.begin(config.flagfile(), identity_names(config, data)):
+    with directory.begin(config.flagfile(), identity_names(config, data), [f"left out: {fault}" for fault in data.left_out]):
         _log_start(config, data, plan, report)
         metrics = {"task": config.task} | _train_and_score(config, distiller, data, plan, directory)
         if config.skip_broken:
@@ -61,7 +65,8 @@ def run(config: RunConfig) -> dict:
             _LOGGER.info("dropped: the projection of the hidden layer to the teacher's %d channels", distiller.projection.units)
         if config.task != "hint":
             export_saved_model(distiller.student, view_of_faces(config.view), directory.saved_model, overwrite=True)
-        _LOGGER.info("%s", ", ".join(f"{key} {value}" for key, value in metrics.items()))
+        report_costs(metrics, directory.tensorboard, plan.steps)
+        _LOGGER.info("%s", ", ".join(f"{key} {value}" for key, value in metrics.items() if key not in COSTS))
         directory.finish(metrics)
     return metrics
 
@@ -78,24 +83,28 @@ def open_run_data(config: RunConfig) -> FaceData:
 
 def _train_and_score(config: RunConfig, distiller: Distiller, data: FaceData, plan: BatchPlan, directory: RunDirectory) -> dict:
     def batches(first: int, last: int) -> tf.data.Dataset:
-        return training_batches(data.train, plan.order, data.view, batch_size=plan.batch_size, first_step=first, steps=last)
+        options = {"batch_size": plan.batch_size, "first_step": first, "steps": last, "look_up": data.look_up}
+        return training_batches(data.train, plan.order, data.view, **options)
 
-    test_batches = evaluation_batches(data.test, data.view, batch_size=plan.test_batch_size, order=plan.test_order)
+    test_options = {"batch_size": plan.test_batch_size, "order": plan.test_order, "look_up": data.look_up}
+    test_batches = evaluation_batches(data.test, data.view, **test_options)
+    ledger = CostLedger(plan.batch_size)
     with naming_bad_images(data.train.source, lambda: _records_around(distiller, data, plan)):
-        measured = train(
+        train(
             distiller,
             batches,
             test_batches if plan.tests else None,
             steps=plan.steps,
-            batch_size=plan.batch_size,
             evaluations=config.training.evaluations,
             directory=directory,
+            ledger=ledger,
             name=config.task,
             scored="validation split" if config.split.validation else "test split",
         )
     parameters = sum(variable.shape.num_elements() for variable in distiller.student.trainable_variables)
-    scores = _scores(config, distiller, data, plan, test_batches)
-    return scores | {"parameters": parameters} | measured | {"seed": config.training.seed}
+    with ledger.timing("evaluation"):
+        scores = _scores(config, distiller, data, plan, test_batches)
+    return scores | {"parameters": parameters, "steps": plan.steps} | ledger.metrics() | {"seed": config.training.seed}
 
 
 def _records_around(distiller: Distiller, data: FaceData, plan: BatchPlan) -> np.ndarray:

@@ -5,9 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kd_tf.errors import InputError
-from kd_tf.networks.face_network import NetworkConfig, make_face_network
-from kd_tf.networks.stored import in_float32, load_network, save_network
-from kd_tf.training.strategy import precision_policy
+from kd_tf.networks.stored import load_network, save_network
 from tests.networks_for_tests import make_batch, make_network
 
 
@@ -87,33 +85,3 @@ def test_a_damaged_file(stored, damage):
     (folder / "student.keras").write_bytes(damaged)
     with pytest.raises(InputError, match="cannot be read as a Keras model: "):
         load_network(str(folder), "model", image_size=8)
-
-
-def test_in_float32_removes_the_mixed_policy():
-    with precision_policy("mixed_bfloat16"):
-        mixed = make_face_network(NetworkConfig("resnet26", width_divisor=8), image_size=16, identities=3)
-    mixed.get_layer("trunk").get_layer("stem_norm").moving_mean.assign(np.linspace(-1, 1, 8))
-    plain = in_float32(mixed)
-    layers = plain.layers + plain.get_layer("trunk").layers
-    assert {layer.compute_dtype for layer in layers} == {"float32"}
-    for before, after in zip(mixed.get_weights(), plain.get_weights(), strict=True):
-        np.testing.assert_array_equal(after, before)
-    images = np.random.RandomState(0).normal(size=[2, 16, 16, 3]).astype(np.float32)
-    expected, outputs = mixed(images), plain(images)
-    # bfloat16 keeps 8 bits; the trunk of 26 layers adds up a few of their errors.
-    np.testing.assert_allclose(outputs["embedding"], expected["embedding"], atol=0.02)
-    assert not np.array_equal(outputs["embedding"], expected["embedding"])
-
-
-def test_in_float32_of_a_float32_network_changes_no_output():
-    network = make_network(3, batch_norm=True)
-    _assert_same_outputs(network, in_float32(network))
-
-
-def test_in_float32_leaves_a_subclassed_model():
-    class Subclassed(tf.keras.Model):
-        def call(self, images):
-            return {"logits": images}
-
-    network = Subclassed()
-    assert in_float32(network) is network

@@ -1,14 +1,13 @@
-import glob
 import logging
 import math
 import types
 
 import pytest
 import tensorflow as tf
-from tensorflow.python.summary.summary_iterator import summary_iterator
 
 from kd_tf.errors import InputError
-from kd_tf.training.callbacks import LOG_STEPS, Progress, TermLogger
+from kd_tf.training.callbacks import LOG_STEPS, Progress, StepClock, TermLogger
+from tests.training.events import written
 
 NAN = float("nan")
 
@@ -31,16 +30,6 @@ def make_logger(tmp_path):
     return logger
 
 
-def _written(folder) -> dict[str, dict[int, float]]:
-    """Value by step by tag."""
-    found = {}
-    for file in glob.glob(f"{folder}/*"):
-        for event in summary_iterator(file):
-            for value in event.summary.value:
-                found.setdefault(value.tag, {})[event.step] = float(tf.make_ndarray(value.tensor))
-    return found
-
-
 def _train(logger, steps, **logs):
     for _ in range(steps):
         logger.on_train_batch_end(0, {"loss": 2.0, "identity": 1.5, "soft": 0.5} | logs)
@@ -51,7 +40,7 @@ def test_gradients_have_tags_of_their_own_and_none_that_is_no_number(logger, tmp
     _train(logger, LOG_STEPS, identity_gradient=NAN, soft_gradient=0.125)
     logger.on_test_end({"loss": 3.0, "top1": 40.0})
     # Beginning with step 6 and ending with 25, those that ten divides.
-    assert _written(tmp_path) == {
+    assert written(tmp_path) == {
         "gradient/identity": {10: 0.75},
         "gradient/soft": {20: 0.125},
         "train/loss": {10: 2.0, 20: 2.0},
@@ -90,3 +79,17 @@ def test_progress_shows_no_gradients(monkeypatch, caplog):
         Progress("alignment", steps=8, first_step=3).on_train_batch_end(0, {"loss": 0.5, "soft": 0.25, "soft_gradient": NAN})
     (line,) = caplog.messages
     assert line.startswith("alignment step 4 of 8, ") and line.endswith(" s left: loss 0.5, soft 0.25")
+
+
+def test_the_clock_leaves_out_the_first_step_of_each_fit(monkeypatch):
+    """5 + 3 s of training; three steps took 1, 0.5 and 0.5 s."""
+    times = iter([10, 13, 14, 14.5, 15, 20, 22, 22.5, 23])
+    monkeypatch.setattr("kd_tf.training.callbacks.time", types.SimpleNamespace(perf_counter=times.__next__))
+    clock = StepClock()
+    assert clock.steps_per_second == 0
+    for steps in (3, 2):
+        clock.on_train_begin()
+        for step in range(steps):
+            clock.on_train_batch_end(step)
+        clock.on_train_end()
+    assert (clock.seconds, clock.steps_per_second) == (8, 1.5)

@@ -16,6 +16,18 @@ def test_the_stage_of_a_hint_is_the_third_unless_another_is_given():
     assert "--hint_stage=stage2" in config.flagfile().splitlines()
 
 
+@pytest.mark.parametrize("teacher", [{}, {"teacher_cache": "/cache"}, {**TEACHER, "teacher_cache": "/cache"}])
+def test_a_precision_of_a_teacher_that_does_not_run(teacher):
+    with pytest.raises(InputError, match="^--teacher_precision=bfloat16 needs a --teacher that runs, without --teacher_cache$"):
+        DistillationConfig(**teacher, teacher_precision="bfloat16")
+
+
+def test_the_precision_of_the_teacher_is_in_the_flagfile_where_it_is_given():
+    config = small_run("runs/x", distillation=DistillationConfig(**TEACHER, alpha=1.0, teacher_precision="float16"))
+    assert "--teacher_precision=float16" in config.flagfile().splitlines()
+    assert "teacher_precision" not in small_run("runs/x", distillation=DistillationConfig(**TEACHER, alpha=1.0)).flagfile()
+
+
 def test_a_stage_of_another_task():
     with pytest.raises(InputError, match="^--hint_stage=stage2 has no effect on --task=classification$"):
         small_run("runs/x", hint_stage="stage2")

@@ -32,7 +32,8 @@ def teacher(tmp_path_factory):
 
 
 # What `metrics.json` has beside the scores.
-MEASURED = {"task", "parameters", "steps", "seconds", "images_per_second", "seed"}
+COSTS = {"images_per_second", "input_wait_share", "evaluation_seconds", "checkpoint_seconds", "peak_memory_mib"}
+MEASURED = {"task", "parameters", "steps", "seconds", "seed"} | COSTS
 
 
 def log_of(path) -> str:
@@ -151,7 +152,7 @@ def test_each_task_is_distilled_and_logs_every_term_and_its_gradient(teacher, tm
         image_cache=str(tmp_path / "images"),
     )
     metrics = run(config)
-    assert set(metrics) == scores | MEASURED
+    assert set(metrics) == scores | MEASURED | {"teacher_share"}
     steps = scalars(os.path.join(config.model_dir, "tensorboard"))
     for term in terms | {"loss"}:
         assert steps[f"train/{term}"] == [2, 4]
@@ -294,14 +295,15 @@ def hint(teacher, tmp_path_factory):
 
 def test_a_hint_is_a_shallow_network_and_its_loss(hint):
     path, metrics = hint
-    assert set(metrics) == {"hidden"} | MEASURED and metrics["hidden"] > 0
+    assert set(metrics) == {"hidden", "teacher_share"} | MEASURED and metrics["hidden"] > 0
     assert set(os.listdir(path)) == {"flags.txt", "log.txt", "checkpoints", "tensorboard", "student.keras", "metrics.json"}
     network = load_network(path, "model", image_size=16)
     assert output_shapes(network) == {"hidden": (None, 4, 4, 32)}
     assert metrics["parameters"] == sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
     assert "--hint_stage=stage3" in open(os.path.join(path, "flags.txt"), encoding="utf-8").read().splitlines()
     assert "dropped: the projection of the hidden layer to the teacher's 64 channels" in log_of(path)
-    assert set(scalars(os.path.join(path, "tensorboard"))) == {"test/loss", "test/hidden"}
+    costs = {f"cost/{name}" for name in COSTS | {"teacher_share"}}
+    assert set(scalars(os.path.join(path, "tensorboard"))) == {"test/loss", "test/hidden"} | costs
 
 
 def test_fitnet_starts_from_a_hint_and_says_what_is_new(hint, tmp_path):

@@ -1,5 +1,6 @@
 """Which heads a student has, and what it starts with; networks are stored as a run stores them, and nothing is trained."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -16,7 +17,7 @@ from kd_tf.training.config import DistillationConfig, VerificationConfig
 from kd_tf.training.run import open_run_data
 from kd_tf.training.student import identity_names, make_distiller
 from tests.images import write_text
-from tests.runs import small_run
+from tests.runs import SOURCE, small_run
 
 NARROW = NetworkConfig("resnet26", 16)
 BARE = {"hidden", "embedding"}
@@ -224,6 +225,12 @@ def test_a_teacher_of_the_same_people(named):
     write_text(named / "teacher" / "identities.txt", "\n".join([*DRAWN, ""]))
     distiller, _ = _make(named, "classification", targets={"alpha": 1.0})
     assert output_shapes(distiller.student)["logits"] == (None, 6)
+
+
+def test_a_teacher_of_another_world(named):
+    write_text(named / "teacher" / "identities.txt", "\n".join([*DRAWN, ""]))
+    with pytest.raises(InputError, match="knows other people: its identity 0 is synthetic_000000, .* is synthetic_2_000000"):
+        _make(named, "classification", targets={"alpha": 1.0}, source=dataclasses.replace(SOURCE, data_seed=2))
 
 
 def test_people_who_are_kept_apart_differ_by_the_seed_of_the_split(named):
