@@ -103,7 +103,7 @@ class CostLedger:
         return round(self.clock.steps_per_second * self._batch_size, 1)
 
     def metrics(self) -> dict[str, float]:
-        """`seconds` of training and, as far as they are known, the keys of `COSTS` (README.md, "What a run cost")."""
+        """`seconds` of training and, as far as they are known, the keys of `COSTS` (docs/PERFORMANCE.md)."""
         training = self.clock.seconds
         values = {
             "seconds": training,

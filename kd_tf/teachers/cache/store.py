@@ -84,7 +84,7 @@ class TeacherCache:
             return None
         try:
             with np.load(path) as arrays:
-                kernel, bias = arrays["kernel"].astype(np.float32), arrays["bias"].astype(np.float32)
+                kernel, bias = (arrays[name].astype(np.float32, copy=False) for name in ("kernel", "bias"))
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} cannot be read: {first_line(error)}") from error
         if kernel.ndim != 2 or kernel.shape[0] != self.manifest.width or bias.shape != kernel.shape[1:]:
