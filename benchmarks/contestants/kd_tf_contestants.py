@@ -5,12 +5,11 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tensorflow as tf
-from drawn_cache import DrawnCache
+from cached_teacher import make_cached_teacher
 from worker import IMAGE_SIZE, LEARNING_RATE, MOMENTUM, TEMPERATURE, make_batch, parse_arguments, serve
 
 from kd_tf.distillers import ClassificationDistiller
 from kd_tf.networks.face_network import NetworkConfig, make_face_network
-from kd_tf.teachers.cached import CachedTeacher
 from kd_tf.teachers.live import LiveTeacher
 from kd_tf.training.strategy import precision_policy
 
@@ -74,7 +73,7 @@ def main() -> None:
         "student": lambda: student_alone(student),
         "teacher": lambda: teacher_alone(teacher),
         "live": lambda: distilled(student, teacher),
-        "cached": lambda: distilled(student, CachedTeacher(DrawnCache(ARGUMENTS.identities))),
+        "cached": lambda: distilled(student, make_cached_teacher(ARGUMENTS.identities)),
     }[contestant]()
     networks = {"student": student, "teacher": teacher}
     serve(
