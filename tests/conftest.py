@@ -19,3 +19,11 @@ from kd_tf.training.strategy import get_strategy
 def mirrored() -> tf.distribute.Strategy:
     """Over both devices."""
     return get_strategy("mirrored")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """Reports travel between processes as UTF-8, and names of files that are none stand in what tests log."""
+    report = yield
+    report.sections = [(title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections]
+    return report
