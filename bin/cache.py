@@ -28,16 +28,12 @@ from kd_tf.errors import InputError
 from kd_tf.flags import cache_flags, data_flags, distillation_flags, training_flags
 from kd_tf.training.caching import cache_teacher, import_teacher
 
-SOURCE_FLAGS = (
-    data_flags.DATA, data_flags.MIN_IMAGES, data_flags.EXCLUDE_IDENTITIES, data_flags.CLEAN_LIST, data_flags.INDEX_DIR,
-    data_flags.IDENTITIES, data_flags.PICTURES, data_flags.PICTURE_SIZE, data_flags.DATA_SEED,
-)  # fmt: skip
 TEACHER_FLAGS = (
     distillation_flags.TEACHER, data_flags.SKIP_BROKEN, data_flags.SPLIT, data_flags.SPLIT_SEED, data_flags.VALIDATION,
     data_flags.IMAGE_CACHE, data_flags.IMAGE_SIZE, data_flags.CENTRAL_FRACTION, data_flags.ALIGN, data_flags.VIEWS, data_flags.JITTER,
     training_flags.BATCH_SIZE, training_flags.PRECISION, training_flags.STRATEGY, training_flags.SEED, cache_flags.WORKER,
 )  # fmt: skip
-for flag in (*SOURCE_FLAGS, *TEACHER_FLAGS):
+for flag in (*data_flags.SOURCE_FLAGS, *TEACHER_FLAGS):
     flags.declare_key_flag(flag.name)
 flags.adopt_module_key_flags(cache_flags)
 

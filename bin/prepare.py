@@ -29,11 +29,8 @@ from kd_tf.data.packed.verify import verify_pack
 from kd_tf.data.sources import open_source
 from kd_tf.flags import data_flags, prepare_flags
 
-SOURCE_FLAGS = (
-    data_flags.DATA, data_flags.MIN_IMAGES, data_flags.EXCLUDE_IDENTITIES, data_flags.CLEAN_LIST, data_flags.INDEX_DIR,
-    data_flags.IDENTITIES, data_flags.PICTURES, data_flags.PICTURE_SIZE, data_flags.DATA_SEED, data_flags.SKIP_BROKEN,
-)  # fmt: skip
-for flag in SOURCE_FLAGS:
+PACKING_FLAGS = (*data_flags.SOURCE_FLAGS, data_flags.SKIP_BROKEN)
+for flag in PACKING_FLAGS:
     flags.declare_key_flag(flag.name)
 flags.adopt_module_key_flags(prepare_flags)
 BROKEN = 1
@@ -50,7 +47,7 @@ def main() -> None:
 
 
 def _verify() -> None:
-    prepare_flags.refuse_with_verify(*SOURCE_FLAGS)
+    prepare_flags.refuse_with_verify(*PACKING_FLAGS)
     config = prepare_flags.pack_config_from_flags()
     counts = verify_pack(config.output, workers=config.workers)
     print("{records} images in {shards} shards; {broken} broken".format(**counts))

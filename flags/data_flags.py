@@ -66,6 +66,8 @@ VIEWS = flags.DEFINE_integer(
     lower_bound=0,
 )
 JITTER = flags.DEFINE_boolean("jitter", True, "Change brightness, contrast and saturation of training images by up to 20%.")
+# What `source_config_from_flags` reads.
+SOURCE_FLAGS = (DATA, MIN_IMAGES, EXCLUDE_IDENTITIES, CLEAN_LIST, INDEX_DIR, IDENTITIES, PICTURES, PICTURE_SIZE, DATA_SEED)
 
 
 def source_config_from_flags(run: str | None = None) -> SourceConfig:

@@ -19,7 +19,6 @@ from kd_tf.data.source import Source
 from kd_tf.errors import InputError, first_line
 
 _LABELS = ("names", "identities")
-_ARRAYS = ("embeddings", *_LABELS, "kernel", "bias")
 
 
 def read_embeddings(path: str, flag: str) -> dict[str, np.ndarray]:
@@ -33,21 +32,24 @@ def read_embeddings(path: str, flag: str) -> dict[str, np.ndarray]:
       InputError: it cannot be read or is not as above.
     """
     where = f"--{flag}={path}"
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in _ARRAYS if key in file.files}
-            has = ", ".join(file.files) or "none"
-    except FileNotFoundError as error:
-        raise InputError(f"{where} does not exist") from error
-    except (OSError, ValueError, EOFError, TypeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{where} cannot be read as .npz: {first_line(error)}") from error
+    arrays, has = _load(where, path, ("embeddings", *_LABELS))
     if "embeddings" not in arrays:
         raise InputError(f"{where} lacks the array 'embeddings' (it has: {has})")
     arrays["embeddings"] = _checked_rows(where, arrays["embeddings"])
-    labels = {key: _checked_labels(where, key, arrays[key], len(arrays["embeddings"])) for key in _LABELS if key in arrays}
-    if "kernel" in arrays:
-        _check_head(where, arrays)
-    return arrays | labels
+    return arrays | {key: _checked_labels(where, key, arrays[key], len(arrays["embeddings"])) for key in _LABELS if key in arrays}
+
+
+def read_head(path: str, flag: str, width: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Kernel and bias of the identity head over rows of `width`; None: the file has none. The rest as in `read_embeddings`."""
+    where = f"--{flag}={path}"
+    arrays, _ = _load(where, path, ("kernel", "bias"))
+    if "kernel" not in arrays:
+        return None
+    kernel = arrays["kernel"]
+    bias = arrays.get("bias", np.zeros(kernel.shape[-1:], np.float32))
+    if kernel.ndim != 2 or kernel.shape[0] != width or bias.shape != kernel.shape[1:]:
+        raise InputError(f"{where}: 'kernel' {list(kernel.shape)} and 'bias' {list(bias.shape)} do not fit 'embeddings' of width {width}")
+    return kernel, bias
 
 
 def rows_of_records(arrays: dict[str, np.ndarray], source: Source, file: str) -> np.ndarray:
@@ -69,6 +71,17 @@ def rows_of_records(arrays: dict[str, np.ndarray], source: Source, file: str) ->
         raise InputError(f"the images of {source.name} have no names to join with 'names' of {file}: leave that array out")
     places = {str(name): place for place, name in enumerate(arrays["names"])}
     return np.array([places.get(path, -1) for path in paths], np.int64)
+
+
+def _load(where: str, path: str, keys: tuple[str, ...]) -> tuple[dict[str, np.ndarray], str]:
+    """Those of the arrays that are there, and what there is, in words."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in keys if key in file.files}, ", ".join(file.files) or "none"
+    except FileNotFoundError as error:
+        raise InputError(f"{where} does not exist") from error
+    except (OSError, ValueError, EOFError, TypeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{where} cannot be read as .npz: {first_line(error)}") from error
 
 
 def _checked_rows(where: str, rows: np.ndarray) -> np.ndarray:
@@ -94,10 +107,3 @@ def _checked_labels(where: str, key: str, labels: np.ndarray, rows: int) -> np.n
     if key == "names" and len(values) < rows:
         raise InputError(f"{where}: 'names' has {values[counts.argmax()]} {counts.max()} times")
     return labels
-
-
-def _check_head(where: str, arrays: dict[str, np.ndarray]) -> None:
-    kernel, width = arrays["kernel"], arrays["embeddings"].shape[1]
-    bias = arrays.setdefault("bias", np.zeros(kernel.shape[-1:], np.float32))
-    if kernel.ndim != 2 or kernel.shape[0] != width or bias.shape != kernel.shape[1:]:
-        raise InputError(f"{where}: 'kernel' {list(kernel.shape)} and 'bias' {list(bias.shape)} do not fit 'embeddings' of width {width}")

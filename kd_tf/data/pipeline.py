@@ -43,32 +43,42 @@ def training_batches(
     """
     end = np.iinfo(np.int64).max if steps is None else steps * batch_size
     positions = tf.data.Dataset.range(first_step * batch_size, end)
-    places = positions.map(order).map(lambda place, view: (place, views.view_in_turn(view, config)))
-    batches = _batches(places, split, config, batch_size, training=config.views != 0, look_up=look_up)
+
+    def place_and_view(position):
+        place, view = order(position)
+        return place, views.view_in_turn(view, config)
+
+    batches = _batches(positions.map(place_and_view), split, config, batch_size, training=config.views != 0, look_up=look_up)
     return batches if steps is None else _with_known_length(batches, steps - first_step)
 
 
 def evaluation_batches(
     split: Split, config: views.ViewConfig, *, batch_size: int, order: Order | None = None, look_up: LookUp | None = None
 ) -> tf.data.Dataset:
-    """As many records as the split has, in the evaluation view; the last batch may be smaller.
+    """`batches_of_view` of the evaluation view."""
+    return batches_of_view(split, config, views.EVALUATION_VIEW, batch_size=batch_size, order=order, look_up=look_up)
+
+
+def batches_of_view(
+    split: Split,
+    config: views.ViewConfig,
+    view: int,
+    *,
+    batch_size: int,
+    order: Order | None = None,
+    look_up: LookUp | None = None,
+) -> tf.data.Dataset:
+    """As many records as the split has, under one view: `0, 1, ..`, or -1 for the evaluation view; the last batch may be smaller.
 
     Without an `order` each comes once, in ascending order; `look_up` gives further targets.
     """
 
     def place_and_view(position):
         place = position if order is None else order(position)[0]
-        return place, tf.constant(views.EVALUATION_VIEW, tf.int64)
+        return place, tf.constant(view, tf.int64)
 
     places = tf.data.Dataset.range(len(split)).map(place_and_view)
-    batches = _batches(places, split, config, batch_size, training=False, look_up=look_up)
-    return _with_known_length(batches, -(-len(split) // batch_size))
-
-
-def batches_of_view(split: Split, config: views.ViewConfig, view: int, *, batch_size: int) -> tf.data.Dataset:
-    """Each record of the split once, in ascending order, under one view: `0, 1, ..`, or -1 for the evaluation view."""
-    places = tf.data.Dataset.range(len(split)).map(lambda place: (place, tf.constant(view, tf.int64)))
-    batches = _batches(places, split, config, batch_size, training=view != views.EVALUATION_VIEW)
+    batches = _batches(places, split, config, batch_size, training=view != views.EVALUATION_VIEW, look_up=look_up)
     return _with_known_length(batches, -(-len(split) // batch_size))
 
 
@@ -84,7 +94,7 @@ def _batches(
     batch_size: int,
     *,
     training: bool,
-    look_up: LookUp | None = None,
+    look_up: LookUp | None,
 ) -> tf.data.Dataset:
     records = tf.constant(split.records, tf.int64)
     identities = tf.constant(split.labels[split.source.identities], tf.int32)

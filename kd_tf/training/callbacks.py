@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from kd_tf.distillers.balance import GRADIENT
 from kd_tf.errors import InputError
+from kd_tf.progress import SECONDS_BETWEEN_LINES
 
 LOG_STEPS = 10
-SECONDS_BETWEEN_LINES = 15
 _LOGGER = logging.getLogger(__name__)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from kd_tf.errors import InputError
+from kd_tf.progress import SECONDS_BETWEEN_LINES
 
 LONGEST_ROW = 64 << 20
-PROGRESS_SECONDS = 15
 _BUFFER_BYTES = 1 << 20
 _ROWS_BETWEEN_LOOKS = 256
 _LOGGER = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class _Progress:
 
     def show(self, offset: int) -> None:
         now = time.monotonic()
-        if now - self._shown < PROGRESS_SECONDS:
+        if now - self._shown < SECONDS_BETWEEN_LINES:
             return
         self._shown = now
         rate = (offset - self._begin) / (now - self._started)

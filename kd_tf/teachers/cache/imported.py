@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from kd_tf.data.embeddings_file import read_embeddings, rows_of_records
+from kd_tf.data.embeddings_file import read_embeddings, read_head, rows_of_records
 from kd_tf.data.source import Source
 from kd_tf.teachers.cache.manifest import Manifest, data_digest
 from kd_tf.teachers.cache.rows import as_stored, rows_of_a_part
@@ -38,8 +38,7 @@ def import_cache(file: str, source: Source, output: str, *, dtype: str) -> Teach
         dtype=dtype,
         part_rows=rows_of_a_part(len(records)),
     )
-    head = (arrays["kernel"], arrays["bias"]) if "kernel" in arrays else None
-    cache = begin_cache(output, manifest, records[:0], records, head, None)
+    cache = begin_cache(output, manifest, records[:0], records, read_head(file, "import", manifest.width), None)
     for _, rows, part in cache.parts():
         rows.write(part, hidden[part * manifest.part_rows :][: manifest.part_rows])
     return cache
