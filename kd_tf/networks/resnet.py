@@ -11,6 +11,8 @@ from kd_tf.errors import InputError
 STAGE_WIDTHS = (64, 128, 256, 512)
 BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet26": (2, 2, 2, 2)}
 EXPANSION = 4
+# With fewer channels than this oneDNN normalizes bfloat16 by plain code that takes ten times as long as float32.
+NARROW_CHANNELS = 16
 # Below this input size the first layer is 3x3 with stride 2 and no pooling follows.
 SMALL_IMAGE = 96
 
@@ -60,6 +62,8 @@ class _LayerFactory:
         self._momentum = batch_norm_momentum
 
     def batch_norm(self, x, name: str, **options):
+        if x.shape[-1] < NARROW_CHANNELS:
+            options["dtype"] = "float32"
         return tf.keras.layers.BatchNormalization(momentum=self._momentum, epsilon=1e-5, name=name, **options)(x)
 
     def conv_norm(self, x, filters: int, size: int, stride: int, name: str, gamma_initializer: str = "ones"):

@@ -6,7 +6,8 @@ import tensorflow as tf
 from kd_tf.errors import InputError
 from kd_tf.teachers.cache.store import TEACHER_HIDDEN, TeacherCache
 
-BLOCK_IDENTITIES = 16_384
+# Of the start of a tensor in TensorFlow, in bytes.
+ALIGNMENT = 64
 
 
 class CachedTeacher:
@@ -23,16 +24,16 @@ class CachedTeacher:
     def __init__(self, cache: TeacherCache, outputs: tuple[str, ...] = ("hidden", "logits")):
         self._cache = cache
         head = cache.head() if "logits" in outputs else None
-        self._blocks = [] if head is None else _blocks(*head)
+        self._head = None if head is None else [_variable(array) for array in head]
 
     def require(self, *keys: str) -> None:
         """Raises `InputError` where the cache lacks an output."""
-        if "logits" in keys and not self._blocks:
+        if "logits" in keys and self._head is None:
             raise InputError(f"the teacher cache {self._cache.path} has no identity head, which soft targets and logits need; use --beta")
 
     def width(self, key: str) -> int:
         """The last dimension of `hidden` or `logits`."""
-        return self._cache.manifest.width if key == "hidden" else sum(bias.shape[0] for _, bias in self._blocks)
+        return self._cache.manifest.width if key == "hidden" else int(self._head[0].shape[1])
 
     def positions(self, key: str) -> tuple[int, ...]:
         """None: K is a last hidden layer."""
@@ -46,16 +47,18 @@ class CachedTeacher:
     def __call__(self, images: tf.Tensor, targets: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """See `Teacher`; the images are not looked at."""
         hidden = tf.cast(targets[TEACHER_HIDDEN], tf.float32)
-        if not self._blocks:
+        if self._head is None:
             return {"hidden": hidden}
-        return {"hidden": hidden, "logits": tf.concat([tf.matmul(hidden, kernel) + bias for kernel, bias in self._blocks], axis=1)}
+        kernel, bias = self._head
+        return {"hidden": hidden, "logits": tf.matmul(hidden, kernel) + bias}
 
 
-def _blocks(kernel: np.ndarray, bias: np.ndarray) -> list[tuple[tf.Variable, tf.Variable]]:
-    """The head of some identities each: while TensorFlow takes an array from NumPy it holds three of them.
+def _variable(array: np.ndarray) -> tf.Variable:
+    """A float32 variable; `tf.Variable(array)` would hold the array three times meanwhile.
 
-    Variables, since constants of this size would be copied to every replica in every step.
+    No constant, which would be copied to every replica in every step.
     """
-    starts = range(0, len(bias), BLOCK_IDENTITIES)
-    parts = [(kernel[:, start : start + BLOCK_IDENTITIES], bias[start : start + BLOCK_IDENTITIES]) for start in starts]
-    return [tuple(tf.Variable(array, trainable=False, dtype=tf.float32) for array in part) for part in parts]
+    buffer = np.empty(array.nbytes + ALIGNMENT, np.uint8)
+    aligned = buffer[-buffer.ctypes.data % ALIGNMENT :][: array.nbytes].view(array.dtype).reshape(array.shape)
+    aligned[...] = array
+    return tf.Variable(tf.experimental.dlpack.from_dlpack(aligned.__dlpack__()), trainable=False)
