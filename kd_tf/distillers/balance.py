@@ -21,7 +21,7 @@ class GradientBalance:
     """Measures the norm of each weighted term's gradient at K_S over the global batch, every `BALANCE_STEPS` steps.
 
     On several replicas a term that compares images across them is measured at every step: TensorFlow does not let replicas meet inside
-    a condition.
+    a condition. Where they meet in the student itself, in synchronized batch norms, nothing is measured.
 
     Args:
       names: of the terms.

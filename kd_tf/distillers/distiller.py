@@ -6,6 +6,7 @@ from kd_tf.distillers.balance import GradientBalance
 from kd_tf.distillers.replicas import global_batch_size, replica_count
 from kd_tf.distillers.terms import TeacherTargets, Tensors, Term
 from kd_tf.networks.face_network import output_shapes, require_outputs
+from kd_tf.networks.rebuilt import has_synchronized_batch_norms
 from kd_tf.teachers.live import LiveTeacher
 from kd_tf.teachers.teacher import Teacher
 
@@ -50,6 +51,9 @@ class Distiller(tf.keras.Model):
         self.projection = self._teacher_targets.make_projection(student, teacher)
         terms = (*self.term_names, *self._teacher_targets.weights)
         self._means = {name: tf.keras.metrics.Mean(name=name) for name in ("loss", *terms, *self.measure_names)}
+        # The means are of all replicas already; Keras would add up those of several workers.
+        self.distribute_reduction_method = "first"
+        self._replicas_meet_in_student = has_synchronized_batch_norms(student)
         # User-made students may have no K.
         self._balance = GradientBalance(terms if "hidden" in output_shapes(student) else ())
 
@@ -92,7 +96,8 @@ class Distiller(tf.keras.Model):
         # A head that this task does not train has no gradient.
         gradients = [pair for pair in self._gradients(loss, tape) if pair[0] is not None]
         across = {term.name for term in terms if term.value.shape.rank == 0}
-        self._balance.update(self.optimizer.iterations, tape, losses, outputs.get("hidden"), across=across)
+        if replica_count() == 1 or not self._replicas_meet_in_student:
+            self._balance.update(self.optimizer.iterations, tape, losses, outputs.get("hidden"), across=across)
         self.optimizer.apply_gradients(gradients)
         logs = self._log(loss, terms, self.measures(targets, outputs), sample_weight, batch_size)
         return logs | {metric.name: metric.result() for metric in self._balance.metrics.values()}

@@ -1,17 +1,16 @@
 """Networks that compute in another precision than they were saved in."""
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
 from kd_tf.errors import InputError, first_line
+from kd_tf.networks.rebuilt import is_adapted, is_functional, rebuild
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 def in_float32(network: tf.keras.Model) -> tf.keras.Model:
     """A network with the same weights and no layer in mixed precision; other models than functional ones come back as they are."""
-    return in_precision(network, "float32") if _is_functional(network) else network
+    return in_precision(network, "float32") if is_functional(network) else network
 
 
 def in_precision(network: tf.keras.Model, precision: str, flag: str = "precision") -> tf.keras.Model:
@@ -33,19 +32,13 @@ def in_precision(network: tf.keras.Model, precision: str, flag: str = "precision
         raise InputError(f"--{flag}={precision} is unknown; known: {', '.join(PRECISIONS)}")
     if kind == "float32" and not _is_mixed(network):
         return network
-    if not _is_functional(network):
+    if not is_functional(network):
         raise InputError(f"--{flag}={precision} needs a functional Keras model, which {network.name!r} is not; leave the flag out")
     lowered = set() if kind == "float32" else _layers_before_hidden(network)
     try:
-        return _clone(network, lambda layer: f"mixed_{kind}" if layer in lowered else "float32")
+        return rebuild(network, lambda layer, outermost: _with_policy(layer, f"mixed_{kind}" if outermost in lowered else "float32"))
     except (ValueError, TypeError, NotImplementedError, tf.errors.OpError) as error:
         raise InputError(f"--{flag}={precision}: the layers of {network.name!r} cannot compute so: {first_line(error)}") from error
-
-
-def _is_functional(network: tf.keras.Model) -> bool:
-    """With all models inside it."""
-    inside = (layer for layer in network.layers if isinstance(layer, tf.keras.Model))
-    return bool(getattr(network, "inputs", None)) and all(_is_functional(layer) for layer in inside)
 
 
 def _is_mixed(network: tf.keras.Model) -> bool:
@@ -61,36 +54,16 @@ def _layers_before_hidden(network: tf.keras.Model) -> set[tf.keras.layers.Layer]
     return {layer for layer in layers if layer not in last or isinstance(layer, tf.keras.Model)}
 
 
-def _clone(network: tf.keras.Model, policy_of: Callable[[tf.keras.layers.Layer], str]) -> tf.keras.Model:
-    clone = _without_weights(network, policy_of)
-    clone.set_weights(network.get_weights())
-    for layer in clone.submodules:
-        if _is_adapted(layer):
-            layer.finalize_state()
-    return clone
+def _with_policy(layer: tf.keras.layers.Layer, policy: str) -> dict:
+    return _replaced(layer.get_config(), "float32" if is_adapted(layer) else policy)
 
 
-def _without_weights(network: tf.keras.Model, policy_of: Callable[[tf.keras.layers.Layer], str]) -> tf.keras.Model:
-    def clone_layer(layer):
-        policy = policy_of(layer)
-        if isinstance(layer, tf.keras.Model):
-            return _without_weights(layer, lambda inner: policy)
-        return type(layer).from_config(_with_policy(layer.get_config(), "float32" if _is_adapted(layer) else policy))
-
-    return tf.keras.models.clone_model(network, clone_function=clone_layer)
-
-
-def _is_adapted(layer: tf.Module) -> bool:
-    """Whether it is one of Keras' preprocessing layers, whose weights have the precision that they compute in."""
-    return hasattr(layer, "adapt")
-
-
-def _with_policy(config, policy: str):
+def _replaced(config, policy: str):
     """A layer's configuration and those of the layers inside it; integer types stay."""
     if isinstance(config, dict):
-        return {key: policy if key == "dtype" and _is_policy(value) else _with_policy(value, policy) for key, value in config.items()}
+        return {key: policy if key == "dtype" and _is_policy(value) else _replaced(value, policy) for key, value in config.items()}
     if isinstance(config, (list, tuple)):
-        return [_with_policy(item, policy) for item in config]
+        return [_replaced(item, policy) for item in config]
     return config
 
 

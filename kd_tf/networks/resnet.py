@@ -1,7 +1,7 @@
 """The residual trunk: bottleneck blocks as in He et al. 2015 (v1), with every width divided, and batch normalization on the input.
 
 The paper's networks (arXiv 1709.02929, section 4.1) are ResNet-50 and its /2, /4 and /8: the same depth, the number of kernels of
-every layer divided. `resnet26` is the same with two blocks a stage, for runs that must be short.
+every layer divided. `resnet26` and `resnet14` are the same with two blocks and one a stage, for runs that must be short.
 """
 
 import tensorflow as tf
@@ -9,7 +9,7 @@ import tensorflow as tf
 from kd_tf.errors import InputError
 
 STAGE_WIDTHS = (64, 128, 256, 512)
-BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet26": (2, 2, 2, 2)}
+BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet26": (2, 2, 2, 2), "resnet14": (1, 1, 1, 1)}
 EXPANSION = 4
 # With fewer channels than this oneDNN normalizes bfloat16 by plain code that takes ten times as long as float32.
 NARROW_CHANNELS = 16
@@ -21,7 +21,7 @@ def make_resnet(name: str, *, width_divisor: int = 1, image_size: int = 224, bat
     """Makes a trunk from images to the hidden layer K.
 
     Args:
-      name: `resnet50` or `resnet26`.
+      name: `resnet50`, `resnet26` or `resnet14`.
       width_divisor: what every layer's number of kernels is divided by. With 1, ResNet-50 has 23,508,032 trainable
         parameters without the input normalization (with the 7x7 first layer).
       image_size: height and width of the input. Under 96 the first layer is 3x3 with stride 2 without pooling, so that
@@ -55,6 +55,11 @@ def check_trunk(name: str, width_divisor: int) -> None:
         raise InputError(f"--width_divisor={width_divisor} does not divide the stage widths {STAGE_WIDTHS}")
 
 
+def batch_norm_precision(channels: int, precision: str) -> str:
+    """What a batch norm computes in, in a network of `precision`, the name of a policy."""
+    return "float32" if channels < NARROW_CHANNELS else precision
+
+
 class _LayerFactory:
     """Makes the layers that all parts of the trunk share."""
 
@@ -62,9 +67,8 @@ class _LayerFactory:
         self._momentum = batch_norm_momentum
 
     def batch_norm(self, x, name: str, **options):
-        if x.shape[-1] < NARROW_CHANNELS:
-            options["dtype"] = "float32"
-        return tf.keras.layers.BatchNormalization(momentum=self._momentum, epsilon=1e-5, name=name, **options)(x)
+        precision = batch_norm_precision(x.shape[-1], tf.keras.mixed_precision.global_policy().name)
+        return tf.keras.layers.BatchNormalization(momentum=self._momentum, epsilon=1e-5, name=name, dtype=precision, **options)(x)
 
     def conv_norm(self, x, filters: int, size: int, stride: int, name: str, gamma_initializer: str = "ones"):
         """A convolution without bias, padded alike on both sides, and its normalization."""

@@ -26,6 +26,11 @@ class CachedTeacher:
         head = cache.head() if "logits" in outputs else None
         self._head = None if head is None else [_variable(array) for array in head]
 
+    @property
+    def digest(self) -> str:
+        """Of the weights of the teacher whose outputs these are."""
+        return self._cache.manifest.teacher
+
     def require(self, *keys: str) -> None:
         """Raises `InputError` where the cache lacks an output."""
         if "logits" in keys and self._head is None:

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from kd_tf.networks.digest import weights_digest
 from kd_tf.networks.face_network import output_shapes, output_width, require_outputs
 from kd_tf.networks.precision import in_precision
 
@@ -23,6 +24,11 @@ class LiveTeacher:
 
     def __init__(self, network: tf.keras.Model, precision: str | None = None):
         self._network = network if precision is None else in_precision(network, precision, "teacher_precision")
+
+    @property
+    def digest(self) -> str:
+        """Of its weights."""
+        return weights_digest(self._network)
 
     def require(self, *keys: str) -> None:
         """Raises `InputError` where the network lacks an output."""

@@ -8,6 +8,10 @@ import tensorflow as tf
 class Teacher(Protocol):
     """Live (`live.py`) or cached (`cached.py`)."""
 
+    @property
+    def digest(self) -> str:
+        """Of its weights."""
+
     def require(self, *keys: str) -> None:
         """Raises `InputError` where the teacher lacks an output: `hidden` or `logits`."""
 

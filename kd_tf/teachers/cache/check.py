@@ -3,9 +3,10 @@
 import numpy as np
 
 from kd_tf.data.dataset import FaceData
+from kd_tf.data.digest import data_digest
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
-from kd_tf.teachers.cache.manifest import data_digest, view_facts
+from kd_tf.teachers.cache.manifest import view_facts
 from kd_tf.teachers.cache.store import TeacherCache
 
 # What chooses training views; the evaluation view is the same under all.

@@ -4,9 +4,10 @@ import hashlib
 
 import numpy as np
 
+from kd_tf.data.digest import data_digest
 from kd_tf.data.embeddings_file import read_embeddings, read_head, rows_of_records
 from kd_tf.data.source import Source
-from kd_tf.teachers.cache.manifest import Manifest, data_digest
+from kd_tf.teachers.cache.manifest import Manifest
 from kd_tf.teachers.cache.rows import as_stored, rows_of_a_part
 from kd_tf.teachers.cache.store import TeacherCache, begin_cache
 

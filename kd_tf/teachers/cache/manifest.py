@@ -1,13 +1,9 @@
 """What a teacher cache holds, and of what."""
 
 import dataclasses
-import hashlib
 import json
 import os
 
-import tensorflow as tf
-
-from kd_tf.data.source import Source
 from kd_tf.data.views import VIEW_FUNCTION, ViewConfig
 from kd_tf.errors import InputError
 
@@ -67,20 +63,6 @@ def read_manifest(path: str) -> Manifest:
         raise InputError(f"{path} is no teacher cache (no {MANIFEST_FILE})") from error
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{file} cannot be read: {error}") from error
-
-
-def weights_digest(network: tf.keras.Model) -> str:
-    """Changes when a weight does."""
-    digest = hashlib.sha256()
-    for weight in network.get_weights():
-        digest.update(f"{weight.dtype} {weight.shape}".encode())
-        digest.update(weight.tobytes())
-    return digest.hexdigest()[:16]
-
-
-def data_digest(source: Source) -> str:
-    """Changes when the records do."""
-    return hashlib.sha256(source.fingerprint().encode()).hexdigest()[:16]
 
 
 def view_facts(view: ViewConfig) -> dict:
