@@ -14,6 +14,7 @@ from kd_tf.data.source import DerivedSource, Source, decode_image, read_records
 from kd_tf.data.synthetic.source import encode_bmp
 from kd_tf.data.views import ViewConfig, canvas_landmarks, make_canvas
 from kd_tf.errors import InputError
+from kd_tf.files import partial_path
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def cache_images(source: Source, config: ViewConfig, directory: str, records: np
 
 def _write(source: Source, config: ViewConfig, path: str, records: np.ndarray) -> None:
     _LOGGER.info("%s: decoding %d images once into %s", source.name, len(records), path)
-    partial = f"{path}.{os.getpid()}.partial"
+    partial = partial_path(path)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         shape = (len(source), config.canvas_size, config.canvas_size, 3)

@@ -101,10 +101,18 @@ class FileSource:
         """A digest of the files' relative paths, sizes and times of change, and of their labels."""
         digest = hashlib.sha256()
         for index, path in enumerate(self.paths):
-            status, label = os.stat(self.describe(index)), self.identity_names[self.identities[index]]
-            line = f"{path} of {label}: {status.st_size} bytes of {status.st_mtime_ns}\n"
+            label = self.identity_names[self.identities[index]]
+            line = f"{path} of {label}: {_size_and_time(self.describe(index))}\n"
             digest.update(line.encode(errors="surrogateescape"))
         return digest.hexdigest()
+
+
+def _size_and_time(path: str) -> str:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return "missing"
+    return f"{status.st_size} bytes of {status.st_mtime_ns}"
 
 
 class DerivedSource:

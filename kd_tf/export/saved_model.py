@@ -8,6 +8,7 @@ import tensorflow as tf
 from kd_tf.data.source import decode_image
 from kd_tf.data.views import ViewConfig, evaluation_view, landmarks_in_image, make_canvas
 from kd_tf.errors import InputError, first_line
+from kd_tf.files import remove_folder
 from kd_tf.networks.face_network import output_shapes
 from kd_tf.networks.precision import in_float32
 from kd_tf.networks.stored import load_network
@@ -79,8 +80,7 @@ def export_saved_model(network: tf.keras.Model, view: ViewConfig, path: str, *, 
     try:
         shutil.rmtree(partial, ignore_errors=True)
         tf.saved_model.save(served, partial, signatures=signatures)
-        if os.path.exists(path):
-            shutil.rmtree(path)
+        remove_folder(path)
         os.replace(partial, path)
     except (OSError, tf.errors.OpError) as error:
         shutil.rmtree(partial, ignore_errors=True)

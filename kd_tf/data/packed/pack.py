@@ -12,9 +12,10 @@ from kd_tf.data.packed.contact_sheet import draw_contact_sheet
 from kd_tf.data.packed.image import JPEG_QUALITY
 from kd_tf.data.packed.shards import Shard, plan_shards, write_shards
 from kd_tf.data.packed.source import CONTACT_SHEET, MANIFEST, RECORDS, VERSION, PackedSource, fingerprint_of
-from kd_tf.data.packed.workspace import PARTIAL, open_workspace, place
+from kd_tf.data.packed.workspace import open_workspace
 from kd_tf.data.source import Source
 from kd_tf.errors import InputError
+from kd_tf.files import PARTIAL, place
 
 
 @dataclasses.dataclass(frozen=True)

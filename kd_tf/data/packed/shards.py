@@ -18,9 +18,9 @@ from array_record.python import array_record_module
 from kd_tf.data.packed.image import read_image
 from kd_tf.data.packed.parallel import in_order
 from kd_tf.data.packed.source import shard_name
-from kd_tf.data.packed.workspace import PARTIAL, place
 from kd_tf.data.source import Source
 from kd_tf.errors import InputError, first_line
+from kd_tf.files import PARTIAL, place
 from kd_tf.progress import with_progress
 
 # Each record by itself, so that it is read without its neighbours; JPEGs do not get smaller.

@@ -5,7 +5,6 @@ written, which end in `.partial`. It is gone when the pack is whole.
 """
 
 import contextlib
-import fcntl
 import glob
 import json
 import os
@@ -15,10 +14,10 @@ from typing import Any
 
 from kd_tf.data.packed.source import MANIFEST
 from kd_tf.errors import InputError
+from kd_tf.files import PARTIAL, locked, place
 
 UNFINISHED = "unfinished"
 PLAN, LOCK = "plan.json", "kd-prepare.lock"
-PARTIAL = ".partial"
 
 
 @contextlib.contextmanager
@@ -49,16 +48,6 @@ def open_workspace(output: str, plan: dict[str, Any]) -> Iterator[str]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def place(partial: str, path: str) -> None:
-    """Moves a file that is written to where it belongs; not even a power cut leaves half of it there."""
-    descriptor = os.open(partial, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(partial, path)
-
-
 def _refuse_other_contents(output: str) -> None:
     if os.path.exists(os.path.join(output, MANIFEST)):
         # A process that was killed at the very end leaves this.
@@ -74,11 +63,8 @@ def _is_workspace(work: str) -> bool:
 
 @contextlib.contextmanager
 def _lock(output: str, work: str) -> Iterator[None]:
-    with open(os.path.join(work, LOCK), "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"--output={output} is being written by another process: wait for it, or give another folder") from error
+    refusal = f"--output={output} is being written by another process: wait for it, or give another folder"
+    with locked(os.path.join(work, LOCK), refusal) as file:
         # Who held the lock may have finished and deleted it since the file was opened.
         if not os.fstat(file.fileno()).st_nlink:
             raise InputError(f"--output={output} was being written by another process: try again")

@@ -15,6 +15,7 @@ import numpy as np
 from kd_tf.data.recordio.format import RecordFile, open_data
 from kd_tf.data.recordio.index import Index, build_index
 from kd_tf.errors import InputError
+from kd_tf.files import partial_path
 
 _LOGGER = logging.getLogger(__name__)
 _PROPERTY = re.compile(rb"(?:\xef\xbb\xbf)?\s*(\d{1,18})\s*,\s*\d{1,18}\s*,\s*\d{1,18}\s*")
@@ -129,7 +130,7 @@ def _load(path: str, facts: str) -> Index | None:
 
 
 def _save(path: str, index: Index, facts: str) -> None:
-    partial = f"{path}.{os.getpid()}.partial"
+    partial = partial_path(path)
     try:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         with open(partial, "wb") as file:
