@@ -2,9 +2,12 @@
 
 import logging
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Callable
 from types import ModuleType
+from typing import NoReturn
 
 # Before TensorFlow loads: its notes on CUDA and oneDNN would bury a one-line message.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -12,9 +15,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from absl import app, flags
 from absl import logging as absl_logging
 
-from kd_tf.errors import InputError
+from kd_tf.errors import InputError, RunStopped
 
-BAD_INPUT = 2
+FAULT, BAD_INPUT = 1, 2
 
 
 def run(main: Callable[[], None], module: ModuleType, *, required: tuple[str, ...] = ()) -> None:
@@ -50,6 +53,13 @@ def _guarded(main: Callable[[], None], module: ModuleType, argv: list[str]) -> N
         main()
     except InputError as error:
         _refuse(str(error))
+    except RunStopped as error:
+        _leave(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        _leave("interrupted", 128 + signal.SIGINT)
+    except Exception:
+        traceback.print_exc()
+        _end(FAULT)
 
 
 def _foreign_flags(module: ModuleType) -> list[str]:
@@ -59,10 +69,22 @@ def _foreign_flags(module: ModuleType) -> list[str]:
     return sorted(flag.name for flag in ours if flag.present and flag.name not in key)
 
 
-def _refuse(message: str) -> None:
+def _refuse(message: str) -> NoReturn:
+    _leave(message, BAD_INPUT)
+
+
+def _leave(message: str, status: int) -> NoReturn:
     line = " ".join(message.split())
     print(f"{os.path.basename(sys.argv[0])}: {line}", file=sys.stderr)
-    sys.exit(BAD_INPUT)
+    _end(status)
+
+
+def _end(status: int) -> NoReturn:
+    """Without the interpreter's own end, which may wait for ever for the threads that were reading images."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _log_to_terminal() -> None:

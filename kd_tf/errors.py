@@ -1,4 +1,4 @@
-"""The one error that means "what you gave cannot work", as opposed to a fault of the package; and what to tell of those of libraries."""
+"""What goes wrong and is no fault of the package, and what to tell of the errors of libraries."""
 
 
 class InputError(ValueError):
@@ -10,6 +10,19 @@ class InputError(ValueError):
 
     # With any other constructor AutoGraph changes the type of what is raised while a step is traced.
     __init__ = Exception.__init__
+
+
+class RunStopped(Exception):  # noqa: N818
+    """A run that was stopped before its end, and that the same command continues. Binaries print the message and exit with `exit_status`.
+
+    Args:
+      message: one line.
+      exit_status: 128 and the number of the signal that stopped it; 1: something else did.
+    """
+
+    def __init__(self, message: str, exit_status: int = 1):
+        super().__init__(message)
+        self.exit_status = exit_status
 
 
 def first_line(error: Exception) -> str:
