@@ -8,7 +8,8 @@ middle crop in which they are scored; --views=0 stores all images so. Data flags
 --seed and --image_size must be those of the runs that will use the cache, which refuse any other. docs/CACHE.md describes the files.
 
 A process that was killed is continued by the same command. Several processes share the work with --worker=0/4 to --worker=3/4, on one
-machine or on several that see the same directory. Prints how much is there, its size and images a second.
+machine or on several that see the same directory; with --strategy=multi_worker TF_CONFIG says which one this is. Prints how much is there,
+its size and images a second.
 
     kd-cache --import=embeddings.npz --data=... --output=caches/other
 

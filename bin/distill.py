@@ -32,7 +32,7 @@ for module in (run_flags, distillation_flags, data_flags, network_flags, trainin
 
 def main() -> None:
     """Distills the student that the flags describe."""
-    run_training(run_flags.run_config_from_flags(distillation_flags.distillation_config_from_flags()))
+    run_training(run_flags.run_config_from_flags(distillation_flags.distillation_config_from_flags()), override=run_flags.OVERRIDE.value)
 
 
 def run() -> None:

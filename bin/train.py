@@ -24,7 +24,7 @@ for module in (run_flags, data_flags, network_flags, training_flags):
 
 def main() -> None:
     """Trains the network that the flags describe."""
-    run_training(run_flags.run_config_from_flags(DistillationConfig()))
+    run_training(run_flags.run_config_from_flags(DistillationConfig()), override=run_flags.OVERRIDE.value)
 
 
 def run() -> None:

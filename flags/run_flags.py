@@ -10,6 +10,7 @@ from kd_tf.training.init_rules import INIT_RULES, SCRATCH
 
 TASK = flags.DEFINE_enum("task", "classification", TASKS, "What is trained.")
 MODEL_DIR = flags.DEFINE_string("model_dir", None, "The run directory; new, or of the same run, which then continues.")
+OVERRIDE = flags.DEFINE_boolean("override", False, "Continue a run with other flags, or other data, than it was begun with.")
 INIT = flags.DEFINE_string("init", None, "A run directory or Keras model to start from. Absent: from scratch.")
 INIT_RULE = flags.DEFINE_enum(
     "init_rule",

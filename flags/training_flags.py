@@ -23,11 +23,24 @@ LEARNING_RATE_SCHEDULE = flags.DEFINE_enum(
 )
 WEIGHT_DECAY = flags.DEFINE_float("weight_decay", 0.0, "Of all trainable weights, decoupled from the gradient.", lower_bound=0.0)
 PRECISION = flags.DEFINE_enum("precision", "float32", PRECISIONS, "What layers compute in; weights, heads and losses stay float32.")
-STRATEGY = flags.DEFINE_enum("strategy", "one", STRATEGIES, "one device, or mirrored on all of this machine's.")
+STRATEGY = flags.DEFINE_enum(
+    "strategy",
+    "one",
+    STRATEGIES,
+    "one device, mirrored on all of this machine's, or multi_worker: on the machines that TF_CONFIG in the environment names.",
+)
+SYNC_BATCH_NORM = flags.DEFINE_boolean(
+    "sync_batch_norm", True, "On several replicas take batch statistics from the global batch, as one device does; false: faster."
+)
 SEED = flags.DEFINE_integer("seed", 0, "Of weights, order and views.", lower_bound=0)
 EVALUATIONS = flags.DEFINE_integer(
     "evaluations", 4, "How often the test split is scored, at equal distances; the last is at the end.", lower_bound=1
 )
+CHECKPOINT_STEPS = flags.DEFINE_integer(
+    "checkpoint_steps", 1000, "Steps between two checkpoints; one is written at each evaluation and at SIGTERM too.", lower_bound=1
+)
+KEEP_CHECKPOINTS = flags.DEFINE_integer("keep_checkpoints", 2, "How many of the last are kept, beside the best.", lower_bound=1)
+DETERMINISTIC = flags.DEFINE_boolean("deterministic", False, "The same bits whenever the run is repeated; slower.")
 
 
 def training_config_from_flags() -> TrainingConfig:
@@ -44,6 +57,10 @@ def training_config_from_flags() -> TrainingConfig:
         weight_decay=WEIGHT_DECAY.value,
         precision=PRECISION.value,
         strategy=STRATEGY.value,
+        sync_batch_norm=SYNC_BATCH_NORM.value,
         seed=SEED.value,
         evaluations=EVALUATIONS.value,
+        checkpoint_steps=CHECKPOINT_STEPS.value,
+        keep_checkpoints=KEEP_CHECKPOINTS.value,
+        deterministic=DETERMINISTIC.value,
     )

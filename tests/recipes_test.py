@@ -15,7 +15,8 @@ from kd_tf.flags import distillation_flags, evaluation_flags, run_flags
 from kd_tf.networks.identity_names import recorded_identities
 from kd_tf.training.batches import plan_batches
 from kd_tf.training.config import DistillationConfig, RunConfig
-from kd_tf.training.run import open_run_data, run
+from kd_tf.training.prepared import open_run_data
+from kd_tf.training.run import run
 from kd_tf.training.run_directory import RunDirectory
 from kd_tf.training.student import identity_names, make_distiller
 

@@ -21,6 +21,6 @@ def small_run(model_dir, **changes) -> RunConfig:
         training=TrainingConfig(**training),
         source=SOURCE,
         view=VIEW,
-        network=NetworkConfig("resnet26", 8),
+        network=NetworkConfig("resnet14", 8),
     )
     return dataclasses.replace(config, **changes)

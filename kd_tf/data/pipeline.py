@@ -7,6 +7,7 @@ records and views of a batch, such as a teacher's stored outputs.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +21,29 @@ from kd_tf.data.split import Split
 LookUp = Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
 
 
+class Share(NamedTuple):
+    """Which part of each global batch a process reads: part `index` of `count` equal ones, itself in `pieces` batches."""
+
+    index: int = 0
+    count: int = 1
+    pieces: int = 1
+
+    def images(self, batch_size: int) -> int:
+        """Of this process, in a global batch."""
+        return batch_size // self.count
+
+    def positions(self, first_step: int, end_step: int, batch_size: int) -> tf.data.Dataset:
+        """Those of this process, of the global steps from the first to before the end."""
+        images = self.images(batch_size)
+        positions = tf.data.Dataset.range(first_step * images, end_step * images)
+        if self.count == 1:
+            return positions
+        return positions.map(lambda position: position // images * batch_size + self.index * images + position % images)
+
+
+WHOLE = Share()
+
+
 def training_batches(
     split: Split,
     order: Order,
@@ -29,6 +53,7 @@ def training_batches(
     first_step: int = 0,
     steps: int | None = None,
     look_up: LookUp | None = None,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """The batches of global steps `first_step .. steps - 1` (without end where `steps` is None).
 
@@ -40,23 +65,31 @@ def training_batches(
       first_step: where to begin; the batches from there on are those that an uninterrupted stream has.
       steps: where to end.
       look_up: gives further targets.
+      share: of each global batch; nothing else is read.
     """
-    end = np.iinfo(np.int64).max if steps is None else steps * batch_size
-    positions = tf.data.Dataset.range(first_step * batch_size, end)
+    end = np.iinfo(np.int64).max // batch_size if steps is None else steps
+    positions = share.positions(first_step, end, batch_size)
 
     def place_and_view(position):
         place, view = order(position)
         return place, views.view_in_turn(view, config)
 
-    batches = _batches(positions.map(place_and_view), split, config, batch_size, training=config.views != 0, look_up=look_up)
-    return batches if steps is None else _with_known_length(batches, steps - first_step)
+    images = share.images(batch_size) // share.pieces
+    batches = _batches(positions.map(place_and_view), split, config, images, training=config.views != 0, look_up=look_up)
+    return batches if steps is None else _with_known_length(batches, (steps - first_step) * share.pieces)
 
 
 def evaluation_batches(
-    split: Split, config: views.ViewConfig, *, batch_size: int, order: Order | None = None, look_up: LookUp | None = None
+    split: Split,
+    config: views.ViewConfig,
+    *,
+    batch_size: int,
+    order: Order | None = None,
+    look_up: LookUp | None = None,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """`batches_of_view` of the evaluation view."""
-    return batches_of_view(split, config, views.EVALUATION_VIEW, batch_size=batch_size, order=order, look_up=look_up)
+    return batches_of_view(split, config, views.EVALUATION_VIEW, batch_size=batch_size, order=order, look_up=look_up, share=share)
 
 
 def batches_of_view(
@@ -67,19 +100,23 @@ def batches_of_view(
     batch_size: int,
     order: Order | None = None,
     look_up: LookUp | None = None,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """As many records as the split has, under one view: `0, 1, ..`, or -1 for the evaluation view; the last batch may be smaller.
 
-    Without an `order` each comes once, in ascending order; `look_up` gives further targets.
+    Without an `order` each comes once, in ascending order; `look_up` gives further targets; `share` is that of each global batch.
     """
 
     def place_and_view(position):
         place = position if order is None else order(position)[0]
         return place, tf.constant(view, tf.int64)
 
-    places = tf.data.Dataset.range(len(split)).map(place_and_view)
-    batches = _batches(places, split, config, batch_size, training=view != views.EVALUATION_VIEW, look_up=look_up)
-    return _with_known_length(batches, -(-len(split) // batch_size))
+    whole_steps, rest = divmod(len(split), batch_size)
+    begin, end = (whole_steps * batch_size + rest * index // share.count for index in (share.index, share.index + 1))
+    positions = share.positions(0, whole_steps, batch_size).concatenate(tf.data.Dataset.range(begin, end))
+    images, read = share.images(batch_size) // share.pieces, whole_steps * share.images(batch_size) + end - begin
+    batches = _batches(positions.map(place_and_view), split, config, images, training=view != views.EVALUATION_VIEW, look_up=look_up)
+    return _with_known_length(batches, -(-read // images))
 
 
 def _with_known_length(batches: tf.data.Dataset, length: int) -> tf.data.Dataset:

@@ -6,6 +6,7 @@ import zipfile
 import tensorflow as tf
 
 from kd_tf.errors import InputError, first_line
+from kd_tf.files import partial_path, place
 
 STUDENT_FILE = "student.keras"
 
@@ -42,6 +43,6 @@ def load_network(path: str, flag: str, *, image_size: int) -> tf.keras.Model:
 
 def save_network(network: tf.keras.Model, path: str) -> None:
     """Writes a `.keras` file that is there whole or not at all."""
-    partial = f"{path}.partial.keras"
+    partial = f"{partial_path(path)}.keras"
     network.save(partial)
-    os.replace(partial, path)
+    place(partial, path)

@@ -2,9 +2,11 @@
 
 import logging
 
+from kd_tf.errors import InputError
 from kd_tf.training.batches import plan_batches
 from kd_tf.training.config import RunConfig
-from kd_tf.training.run import open_run_data, run
+from kd_tf.training.prepared import open_run_data
+from kd_tf.training.run import run
 from kd_tf.training.run_directory import RunDirectory
 from kd_tf.training.strategy import get_strategy
 
@@ -14,7 +16,12 @@ _LOGGER = logging.getLogger(__name__)
 def check_runs(configs: dict[str, RunConfig]) -> None:
     """Raises `InputError` where one of the runs cannot be: a directory that holds another, or data that lacks what it needs."""
     for config in configs.values():
-        RunDirectory(config.model_dir).check(config.flagfile())
+        if config.training.strategy == "multi_worker":
+            raise InputError("--strategy=multi_worker trains one run at a time: use kd-train and kd-distill")
+        directory = RunDirectory(config.model_dir)
+        directory.check(config.flagfile())
+        if not directory.finished:
+            directory.check_free()
         plan_batches(config, open_run_data(config), get_strategy(config.training.strategy).num_replicas_in_sync)
 
 

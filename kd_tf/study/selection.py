@@ -15,7 +15,7 @@ from kd_tf.files import write_whole
 from kd_tf.study.runs import check_runs, run_all
 from kd_tf.study.table import markdown_table
 from kd_tf.training.config import DistillationConfig, RunConfig
-from kd_tf.training.run import open_run_data
+from kd_tf.training.prepared import open_run_data
 from kd_tf.training.student import make_distiller
 
 CONTROL, SOFT, HIDDEN, BOTH = (0, 0), (1, 0), (0, 1), (1, 1)

@@ -1,6 +1,7 @@
 """Which batches a run trains on and is tested on, and what it is scored by: all that its data must allow."""
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -48,10 +49,10 @@ def plan_batches(config: RunConfig, data: FaceData, replicas: int) -> BatchPlan:
     if config.task == "verification":
         batches = IdentityBatches(training.identities_per_batch, training.images_per_identity)
         order, batch_size = identity_order(data.train.identities, batches, seed=training.seed), batches.batch_size
-        test_order, test_batch_size = _test_order(training, data.test)
+        test_order, test_batch_size = _test_order(training, data.test, replicas)
     else:
         order, batch_size = epoch_order(len(data.train), seed=training.seed), training.batch_size
-        test_order, test_batch_size = None, training.batch_size
+        test_order, test_batch_size = None, _without_empty_parts(training.batch_size, len(data.test), replicas)
     if batch_size % replicas:
         raise InputError(f"a batch of {batch_size} images does not divide among the {replicas} replicas of --strategy={training.strategy}")
     steps = training.steps or max(1, round(training.epochs * len(data.train) / batch_size))
@@ -59,13 +60,26 @@ def plan_batches(config: RunConfig, data: FaceData, replicas: int) -> BatchPlan:
     return BatchPlan(order, batch_size, steps, test_order, test_batch_size, tests, protocols)
 
 
-def _test_order(training: TrainingConfig, split: Split) -> tuple[Order | None, int]:
-    """Pairs of as many identities as a training batch has, or as there are; ascending order where no two identities have pairs."""
-    identities = min(training.identities_per_batch, _identities_with_pairs(split))
+def _test_order(training: TrainingConfig, split: Split, replicas: int) -> tuple[Order | None, int]:
+    """Pairs of as many identities as a training batch has, or as there are, and as divide among the replicas; ascending order where no
+    two identities have pairs.
+    """
+    multiple = replicas // math.gcd(replicas, TEST_IMAGES_PER_IDENTITY)
+    identities = min(training.identities_per_batch, _identities_with_pairs(split)) // multiple * multiple
+    while identities > multiple and 0 < len(split) % (identities * TEST_IMAGES_PER_IDENTITY) < replicas:
+        identities -= multiple
     if identities < 2:
-        return None, training.identities_per_batch * TEST_IMAGES_PER_IDENTITY
+        batch_size = -(-training.identities_per_batch // multiple) * multiple * TEST_IMAGES_PER_IDENTITY
+        return None, _without_empty_parts(batch_size, len(split), replicas)
     batches = IdentityBatches(identities, TEST_IMAGES_PER_IDENTITY)
     return identity_order(split.identities, batches, seed=training.seed), batches.batch_size
+
+
+def _without_empty_parts(batch_size: int, images: int, replicas: int) -> int:
+    """A size of test batches, a little above the given one, whose last batch has an image for each replica where that can be."""
+    while batch_size < images and 0 < images % batch_size < replicas:
+        batch_size += replicas
+    return batch_size
 
 
 def _protocols(task: str, test_split: Split) -> tuple[str, ...]:

@@ -6,20 +6,23 @@ import logging
 import numpy as np
 
 from kd_tf.data.dataset import FaceData, open_data, prepare_data
+from kd_tf.data.digest import data_digest
 from kd_tf.data.sources import SourceConfig, open_source
 from kd_tf.data.split import SplitConfig
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
+from kd_tf.networks.digest import weights_digest
 from kd_tf.networks.face_network import output_shapes, output_width, require_outputs
 from kd_tf.networks.identity_names import recorded_identities
 from kd_tf.networks.precision import in_precision
 from kd_tf.networks.stored import load_network
 from kd_tf.teachers.cache.fill import HiddenLayer, fill_cache, linear_head
 from kd_tf.teachers.cache.imported import import_cache
-from kd_tf.teachers.cache.manifest import CACHE_DTYPES, Manifest, data_digest, view_facts, weights_digest
+from kd_tf.teachers.cache.manifest import CACHE_DTYPES, Manifest, view_facts
 from kd_tf.teachers.cache.rows import rows_of_a_part
 from kd_tf.teachers.cache.store import TeacherCache, begin_cache
 from kd_tf.training.strategy import get_strategy
+from kd_tf.training.workers import this_worker
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -39,8 +42,8 @@ class CacheConfig:
       dtype: of what is stored, `float16` or `float32`.
       batch_size: images at a time, on all replicas together.
       precision: what the teacher computes in: `float32`, `mixed_bfloat16` or `mixed_float16`.
-      strategy: `one` or `mirrored`.
-      worker: which of how many processes that share the work this one is.
+      strategy: `one`, `mirrored` or `multi_worker`, whose workers share the work without waiting for each other.
+      worker: which of how many processes that share the work this one is; of `multi_worker` TF_CONFIG says it.
     """
 
     teacher: str
@@ -64,6 +67,8 @@ class CacheConfig:
         index, workers = self.worker
         if not 0 <= index < workers:
             raise InputError(f"--worker={index}/{workers}: the first of {workers} is 0/{workers}, the last {workers - 1}/{workers}")
+        if self.strategy == "multi_worker" and workers > 1:
+            raise InputError(f"--worker={index}/{workers} says what TF_CONFIG says for --strategy=multi_worker: leave one of them out")
 
 
 def cache_teacher(config: CacheConfig) -> dict:
@@ -75,7 +80,8 @@ def cache_teacher(config: CacheConfig) -> dict:
     Raises:
       InputError: bad input, before anything is written.
     """
-    strategy = get_strategy(config.strategy)
+    worker = this_worker(config.strategy) if config.strategy == "multi_worker" else config.worker
+    strategy = get_strategy("mirrored" if config.strategy == "multi_worker" else config.strategy)
     if config.batch_size % strategy.num_replicas_in_sync:
         raise InputError(f"--batch_size={config.batch_size} does not divide among the {strategy.num_replicas_in_sync} replicas")
     data = open_data(config.source, config.view, config.split)
@@ -86,7 +92,7 @@ def cache_teacher(config: CacheConfig) -> dict:
         hidden_layer.compile()
     data = prepare_data(data, config.image_cache, skip_broken=config.skip_broken)
     cache = _begin(config, network, data)
-    outputs, seconds = fill_cache(cache, hidden_layer, data.train.source, data.view, batch_size=config.batch_size, worker=config.worker)
+    outputs, seconds = fill_cache(cache, hidden_layer, data.train.source, data.view, batch_size=config.batch_size, worker=worker)
     return {"outputs": outputs, "images_per_second": round(outputs / seconds, 1)} | _contents(cache)
 
 

@@ -1,9 +1,11 @@
 """What a run shows while it trains."""
 
+import contextlib
 import logging
 import math
 import sys
 import time
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -60,27 +62,38 @@ class TermLogger(tf.keras.callbacks.Callback):
     `gradient/` is the norm of each weighted term's gradient at the student's hidden layer, where it was measured.
 
     Args:
-      directory: TensorBoard's.
+      directory: TensorBoard's; None: nothing is written.
       first_step: where this process began.
+      note_bad_step: gets the step at which the loss is no number, and what it is made of; gives the file that names its images.
     """
 
-    def __init__(self, directory: str, first_step: int):
+    def __init__(self, directory: str | None, first_step: int, note_bad_step: Callable[[int, dict[str, float]], str] | None = None):
         super().__init__()
-        self._writer = tf.summary.create_file_writer(directory)
+        # Nothing waits in memory: what was logged before a checkpoint is not logged again after it.
+        self._writer = tf.summary.create_file_writer(directory, max_queue=0) if directory else tf.summary.create_noop_writer()
         self._step = first_step
+        self._note_bad_step = note_bad_step
 
     def on_train_batch_end(self, batch, logs=None):
         """Every `LOG_STEPS` steps."""
         self._step += 1
         if not math.isfinite(logs["loss"]):
-            bad = ", ".join(f"{name} {value:g}" for name, value in logs.items() if not math.isfinite(value) and not name.endswith(GRADIENT))
-            raise InputError(f"step {self._step}: the loss is no number any more ({bad}); a lower --learning_rate may help")
+            self._refuse(logs)
         if self._step % LOG_STEPS == 0:
             gradients = {name.removesuffix(GRADIENT): value for name, value in logs.items() if name.endswith(GRADIENT)}
             self.write("gradient", {name: value for name, value in gradients.items() if math.isfinite(value)})
             values = {name: value for name, value in logs.items() if not name.endswith(GRADIENT)}
             self.write("train", values | {"learning_rate": float(tf.convert_to_tensor(self.model.optimizer.learning_rate))})
             self.model.reset_metrics()
+
+    def _refuse(self, logs: dict[str, float]) -> None:
+        bad = {name: value for name, value in logs.items() if not math.isfinite(value) and not name.endswith(GRADIENT)}
+        terms = ", ".join(f"{name} {value:g}" for name, value in bad.items())
+        message = f"step {self._step}: the loss is no number any more ({terms})"
+        if self._note_bad_step:
+            with contextlib.suppress(OSError):
+                message += f"; its images are in {self._note_bad_step(self._step, bad)}"
+        raise InputError(f"{message}; a lower --learning_rate may help")
 
     def on_test_end(self, logs=None):
         """After each evaluation."""
@@ -124,3 +137,8 @@ class StepClock(tf.keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         """Stops the clock."""
         self.seconds += time.perf_counter() - self._begun
+
+    def leave_out(self, seconds: float) -> None:
+        """Takes what was no training out of the step that goes on."""
+        self.seconds -= seconds
+        self._last_step += seconds

@@ -12,6 +12,8 @@ from kd_tf.networks.face_network import NetworkConfig
 
 TASKS = ("classification", "alignment", "verification", "hint")
 HINT_STAGE = "stage3"
+# Flags that say how a run is made and not what it is: it may go on with others.
+FREE_FLAGS = ("model_dir", "strategy", "checkpoint_steps", "keep_checkpoints", "image_cache")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,9 +32,14 @@ class TrainingConfig:
         warm-up over a tenth of the steps).
       weight_decay: of all trainable weights, decoupled from the gradient.
       precision: `float32`, `mixed_bfloat16` or `mixed_float16`.
-      strategy: `one` or `mirrored`.
+      strategy: `one`, `mirrored` or `multi_worker`.
+      sync_batch_norm: on several replicas batch norms take their statistics from the global batch, as one replica does; without it each
+        from its own images.
       seed: of weights, order and views.
       evaluations: how often the test split is scored on the way, at equal distances; the last is at the end.
+      checkpoint_steps: a checkpoint is written every so many steps, at each evaluation, and when the run is asked to stop.
+      keep_checkpoints: how many of the last are kept, beside the best.
+      deterministic: the same bits whenever the run is repeated on the same machine; slower where an operation has a faster way.
     """
 
     epochs: float | None = None
@@ -46,15 +53,19 @@ class TrainingConfig:
     weight_decay: float = 0.0
     precision: str = "float32"
     strategy: str = "one"
+    sync_batch_norm: bool = True
     seed: int = 0
     evaluations: int = 4
+    checkpoint_steps: int = 1000
+    keep_checkpoints: int = 2
+    deterministic: bool = False
 
     def __post_init__(self):
         if (self.epochs is None) == (self.steps is None):
             raise InputError(f"give one of --epochs and --steps, not {'both' if self.steps is not None else 'neither'}")
         if self.epochs is not None:
             object.__setattr__(self, "epochs", float(self.epochs))
-        for name in ("epochs", "steps", "batch_size", "learning_rate", "evaluations"):
+        for name in ("epochs", "steps", "batch_size", "learning_rate", "evaluations", "checkpoint_steps", "keep_checkpoints"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise InputError(f"--{name}={value} must be above 0")

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import dataclasses
 import logging
 import resource
 import statistics
@@ -29,6 +30,13 @@ COSTS = {
 }
 
 
+@dataclasses.dataclass
+class Timing:
+    """How long it took, once it is over."""
+
+    seconds: float = 0.0
+
+
 class CostLedger:
     """Collects what this process spends on a run; what was spent before an interruption is not known.
 
@@ -49,13 +57,15 @@ class CostLedger:
             tf.config.experimental.reset_memory_stats("GPU:0")
 
     @contextlib.contextmanager
-    def timing(self, what: str) -> Iterator[None]:
+    def timing(self, what: str) -> Iterator["Timing"]:
         """Adds the seconds inside to `what`: `evaluation` or `checkpoint`."""
         begun = time.perf_counter()
+        timing = Timing()
         try:
-            yield
+            yield timing
         finally:
-            self._seconds[what] += time.perf_counter() - begun
+            timing.seconds = time.perf_counter() - begun
+            self._seconds[what] += timing.seconds
 
     def counting_waits(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         """The same batches; from when one is asked for to when it is given counts as waiting for input.
@@ -64,7 +74,7 @@ class CostLedger:
         own after it, so there it is how long that prefetching waited: no less than the steps did, and up to 100 % of the time even where
         they never waited.
         """
-        clock = tf.data.Dataset.range(tf.int64.max).map(lambda _: tf.timestamp())
+        clock = tf.data.Dataset.range(tf.int64.max).map(lambda _: _now())
         timed = tf.data.Dataset.zip((clock, batches, clock)).map(self._count_wait)
         options = tf.data.Options()
         options.experimental_optimization.inject_prefetch = False
@@ -89,7 +99,7 @@ class CostLedger:
         self._cache_bytes = getattr(teacher, "bytes_on_disk", None)
         if self._cache_bytes is None and self.clock.steps_per_second:
             replicas = strategy.num_replicas_in_sync
-            part = tf.nest.map_structure(lambda tensor: tensor[: len(tensor) // replicas], next(iter(batches)))
+            part = tf.nest.map_structure(lambda tensor: tensor[: self._batch_size // replicas], next(iter(batches)))
 
             @tf.function
             def ask():
@@ -133,6 +143,11 @@ def report_costs(metrics: dict[str, float], directory: str, step: int) -> None:
     with tf.summary.create_file_writer(directory).as_default():
         for name in costs.keys() - {"images_per_second"}:
             tf.summary.scalar(f"cost/{name}", costs[name], step=step)
+
+
+def _now() -> tf.Tensor:
+    """Not `tf.timestamp`, which refuses where operations are to be deterministic."""
+    return tf.numpy_function(time.perf_counter, [], tf.float64)
 
 
 def _median_seconds(call) -> float:

@@ -1,18 +1,27 @@
-"""Trains a distiller over global steps, with evaluations and checkpoints at equal distances."""
+"""Trains a distiller over global steps, with evaluations and checkpoints at equal distances, from the last checkpoint on."""
 
+import functools
 import logging
 from collections.abc import Callable
 
 import tensorflow as tf
 
 from kd_tf.distillers.distiller import Distiller
+from kd_tf.errors import InputError
 from kd_tf.training.callbacks import Progress, TermLogger
+from kd_tf.training.checkpoints import Checkpoints
+from kd_tf.training.config import TrainingConfig
 from kd_tf.training.ledger import CostLedger
 from kd_tf.training.run_directory import RunDirectory
+from kd_tf.training.saving import Saver, make_state
+from kd_tf.training.stop_signal import noticing_stop_signals
+from kd_tf.training.strategy import as_input
+from kd_tf.training.workers import Worker, check_agreement, signal_to_any
 
 _LOGGER = logging.getLogger(__name__)
 
 Batches = Callable[[int, int], tf.data.Dataset]
+NoteBadStep = Callable[[int, dict[str, float]], str]
 
 
 def train(
@@ -21,12 +30,15 @@ def train(
     test_batches: tf.data.Dataset | None,
     *,
     steps: int,
-    evaluations: int,
+    test_steps: int,
+    config: TrainingConfig,
     directory: RunDirectory,
+    worker: Worker,
     ledger: CostLedger,
     name: str,
     scored: str = "test split",
-) -> None:
+    note_bad_step: NoteBadStep | None = None,
+) -> dict[str, float]:
     """Trains to global step `steps`, from the last checkpoint where there is one.
 
     Args:
@@ -34,38 +46,62 @@ def train(
       train_batches: gives the batches from one global step to before another.
       test_batches: one pass over the test split; None: it is not scored on the way.
       steps: where training ends.
-      evaluations: how often the test split is scored, and a checkpoint written, at equal distances.
+      test_steps: of one pass over the test split.
+      config: how often it is scored and saved on the way.
       directory: where checkpoints and TensorBoard's events go.
+      worker: which of the processes that train together this is; `train_batches` and `test_batches` give its share.
       ledger: is told what all this costs.
       name: stands before the progress bar.
       scored: what `test_batches` are, in words.
+      note_bad_step: gets the step at which the loss was no number any more, and its terms; gives the file that it wrote.
+
+    Returns:
+      What the last evaluation gave; empty without `test_batches`.
+
+    Raises:
+      RunStopped: by a signal; the state is saved.
+      InputError: the loss is no number any more, or a checkpoint cannot be written or read.
     """
-    # Not the optimizer's count: with loss scaling it leaves out steps whose gradients overflowed.
-    global_step = tf.Variable(0, dtype=tf.int64, trainable=False, name="global_step")
-    parts = {"student": distiller.student, "optimizer": distiller.optimizer, "global_step": global_step}
-    checkpoint = tf.train.Checkpoint(**parts, **({"projection": distiller.projection} if distiller.projection else {}))
-    with distiller.distribute_strategy.scope():
-        distiller.optimizer.build(distiller.student_variables())
-    manager = tf.train.CheckpointManager(checkpoint, directory.checkpoints, max_to_keep=2)
-    if manager.restore_or_initialize():
-        _LOGGER.info("continuing from %s", manager.latest_checkpoint)
-    step = first_step = int(global_step.numpy())
-    logger, progress = TermLogger(directory.tensorboard, first_step), Progress(name, steps, first_step)
-    for end in _evaluation_steps(first_step, steps, evaluations):
-        distiller.fit(ledger.counting_waits(train_batches(step, end)), verbose=0, callbacks=[progress, logger, ledger.clock])
-        step = end
-        logger.write("cost", {"images_per_second": ledger.images_per_second})
-        if test_batches is not None:
-            with ledger.timing("evaluation"):
-                scores = distiller.evaluate(test_batches, verbose=0, callbacks=[logger], return_dict=True)
-            _LOGGER.info("step %d of %d, %s: %s", step, steps, scored, ", ".join(f"{key} {value:.4g}" for key, value in scores.items()))
-        global_step.assign(step)
-        with ledger.timing("checkpoint"):
-            manager.save(step)
+    strategy = distiller.distribute_strategy
+    checkpoints = Checkpoints(directory.checkpoints, make_state(distiller), keep=config.keep_checkpoints, writes=worker.is_chief)
+    found = checkpoints.restore()
+    step = first_step = found.step if found else 0
+    if worker.count > 1:
+        check_agreement(strategy, worker, step=first_step)
+    if first_step > steps:
+        raise InputError(f"{found.path} is beyond the {steps} steps of this run; give more, or another --model_dir")
+    scores = found.scores if found else {}
+    marks = _evaluation_steps(steps, config.evaluations)
+    logger = TermLogger(directory.tensorboard if worker.is_chief else None, first_step, note_bad_step)
+    progress = Progress(name, steps, first_step)
+    with noticing_stop_signals() as stop:
+        agree = functools.partial(signal_to_any, strategy) if worker.count > 1 else None
+        saver = Saver(checkpoints, distiller, every=config.checkpoint_steps, stop=stop, ledger=ledger, first_step=first_step, agree=agree)
+        if first_step and first_step not in marks:
+            saver.keep_means()
+        for end in marks:
+            if end < first_step or (end == first_step and found.phase == "evaluated"):
+                continue
+            if step < end:
+                batches = as_input(strategy, ledger.counting_waits(train_batches(step, end)))
+                distiller.fit(batches, steps_per_epoch=end - step, verbose=0, callbacks=[progress, logger, ledger.clock, saver])
+                step = end
+                logger.write("cost", {"images_per_second": ledger.images_per_second})
+                saver.save(step)
+            if test_batches is not None:
+                with ledger.timing("evaluation"):
+                    batches = as_input(strategy, test_batches)
+                    scores = distiller.evaluate(batches, steps=test_steps, verbose=0, callbacks=[logger, saver], return_dict=True)
+                shown = ", ".join(f"{key} {value:.4g}" for key, value in scores.items())
+                _LOGGER.info("step %d of %d, %s: %s", step, steps, scored, shown)
+            checkpoints.add_scores(step, scores)
+        saver.stop_if_asked()
     if distiller.teacher:
-        ledger.add_teacher(distiller.teacher, train_batches(step - 1, step), distiller.distribute_strategy)
+        ledger.add_teacher(distiller.teacher, train_batches(steps - 1, steps), strategy)
+    return scores
 
 
-def _evaluation_steps(first_step: int, steps: int, evaluations: int) -> list[int]:
+def _evaluation_steps(steps: int, evaluations: int) -> list[int]:
+    """After which steps the test split is scored: at equal distances, the last at the end."""
     marks = {round(steps * (index + 1) / evaluations) for index in range(evaluations)}
-    return sorted(mark for mark in marks | {steps} if mark > first_step)
+    return sorted(marks - {0} | {steps})

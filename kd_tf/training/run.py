@@ -4,27 +4,29 @@ What can be wrong with the input is found before the directory is made; what can
 """
 
 import logging
+import zlib
 
 import numpy as np
 import tensorflow as tf
 
 from kd_tf.data.aligned import view_of_faces
 from kd_tf.data.broken import naming_bad_images
-from kd_tf.data.dataset import FaceData, open_data, prepare_data
-from kd_tf.data.pipeline import evaluation_batches, training_batches
-from kd_tf.distillers import Distiller
+from kd_tf.data.dataset import FaceData
+from kd_tf.data.views import view_in_turn
 from kd_tf.evaluation.score import score_network
 from kd_tf.export.saved_model import export_saved_model
+from kd_tf.networks.rebuilt import without_synchronized_batch_norms
 from kd_tf.networks.stored import save_network
-from kd_tf.teachers.cache.check import check_records
-from kd_tf.training.batches import BatchPlan, plan_batches
+from kd_tf.training.batches import BatchPlan
 from kd_tf.training.config import RunConfig
 from kd_tf.training.ledger import COSTS, CostLedger, report_costs
 from kd_tf.training.loop import train
-from kd_tf.training.optimizers import make_optimizer
+from kd_tf.training.prepared import PreparedRun, prepare_run
+from kd_tf.training.record import check_same_data, make_record
 from kd_tf.training.run_directory import RunDirectory
-from kd_tf.training.strategy import get_strategy, precision_policy
-from kd_tf.training.student import identity_names, make_distiller, open_cache
+from kd_tf.training.strategy import get_strategy
+from kd_tf.training.student import identity_names
+from kd_tf.training.workers import check_agreement, noticing_lost_workers, this_worker, wait_for_all
 
 _LOGGER = logging.getLogger(__name__)
 # More than the pipeline prefetches and reads in parallel.
@@ -32,102 +34,138 @@ BATCHES_AHEAD = 16
 METRICS = ("top1", "nrmse", "failure_rate", "rank1")
 
 
-def run(config: RunConfig) -> dict:
+def run(config: RunConfig, *, override: bool = False) -> dict:
     """Trains, scores, saves and exports a student; continues where an interrupted run with the same flags stopped.
+
+    Args:
+      config: the run.
+      override: a run that was begun with other flags, or on other data, is continued too.
 
     Returns:
       What `metrics.json` holds.
 
     Raises:
-      InputError: bad input, before anything is written to `config.model_dir`.
+      InputError: bad input, before anything is written to `config.model_dir`; later, a loss that is no number or a disk that is full.
+      RunStopped: by a signal; its state is saved.
     """
-    directory = RunDirectory(config.model_dir)
-    directory.check_unfinished(config.flagfile())
-    strategy = get_strategy(config.training.strategy)
-    cache, data = open_cache(config, open_run_data(config))
-    # What the data must allow, before networks are made and images decoded.
-    plan_batches(config, data, strategy.num_replicas_in_sync)
-    with precision_policy(config.training.precision), strategy.scope():
-        distiller, report = make_distiller(config, data, cache)
-    data = prepare_data(data, config.image_cache, skip_broken=config.skip_broken)
-    if cache:
-        check_records(cache, data)
-    plan = plan_batches(config, data, strategy.num_replicas_in_sync)
-    with precision_policy(config.training.precision), strategy.scope():
-        distiller.compile(optimizer=make_optimizer(config.training, plan.steps))
-    with directory.begin(config.flagfile(), identity_names(config, data), [f"left out: {fault}" for fault in data.left_out]):
-        _log_start(config, data, plan, report)
-        metrics = {"task": config.task} | _train_and_score(config, distiller, data, plan, directory)
-        if config.skip_broken:
-            metrics["skipped"] = data.skipped
-        save_network(distiller.student, directory.student)
-        if distiller.projection:
-            _LOGGER.info("dropped: the projection of the hidden layer to the teacher's %d channels", distiller.projection.units)
-        if config.task != "hint":
-            export_saved_model(distiller.student, view_of_faces(config.view), directory.saved_model, overwrite=True)
-        report_costs(metrics, directory.tensorboard, plan.steps)
-        _LOGGER.info("%s", ", ".join(f"{key} {value}" for key, value in metrics.items() if key not in COSTS))
-        directory.finish(metrics)
+    directory, worker = RunDirectory(config.model_dir), this_worker(config.training.strategy)
+    if worker.count > 1 and directory.finished:
+        # A worker may have been lost between the end of the run and its own.
+        directory.check(config.flagfile(), override=override)
+        return directory.metrics()
+    directory.check_unfinished(config.flagfile(), override=override)
+    if worker.is_chief:
+        directory.check_free()
+    with noticing_lost_workers(worker):
+        strategy = get_strategy(config.training.strategy)
+        if config.training.deterministic:
+            tf.keras.utils.set_random_seed(config.training.seed)
+            tf.config.experimental.enable_op_determinism()
+        if worker.count > 1:
+            check_agreement(strategy, worker, flags=zlib.crc32(config.flagfile().encode()) >> 8)
+        prepared = prepare_run(config, strategy, worker)
+        if not worker.is_chief:
+            _train(config, prepared, directory)
+            wait_for_all(strategy)
+            return directory.metrics()
+        record = make_record(config, prepared)
+        if not override:
+            check_same_data(directory.records(), record, directory.path)
+        left_out = [f"left out: {fault}" for fault in prepared.data.left_out]
+        with directory.begin(config.flagfile(), identity_names(config, prepared.data), left_out, record, override=override):
+            _log_start(config, prepared)
+            metrics = _train_and_finish(config, prepared, directory)
+        if worker.count > 1:
+            wait_for_all(strategy)
     return metrics
 
 
-def open_run_data(config: RunConfig) -> FaceData:
-    """The data of a run, not yet prepared; for alignment only the records whose landmarks are known.
+def _train_and_finish(config: RunConfig, prepared: PreparedRun, directory: RunDirectory) -> dict:
+    data, plan = prepared.data, prepared.plan
+    student, last_scores, ledger = _train(config, prepared, directory)
+    with ledger.timing("evaluation"):
+        scores = _scores(config, student, prepared, last_scores)
+    parameters = sum(variable.shape.num_elements() for variable in student.trainable_variables)
+    metrics = {"task": config.task} | scores | {"parameters": parameters, "steps": plan.steps}
+    metrics |= ledger.metrics() | {"seed": config.training.seed} | ({"skipped": data.skipped} if config.skip_broken else {})
+    save_network(student, directory.student)
+    if prepared.distiller.projection:
+        channels = prepared.distiller.projection.units
+        _LOGGER.info("dropped: the projection of the hidden layer to the teacher's %d channels", channels)
+    if config.task != "hint":
+        export_saved_model(student, view_of_faces(config.view), directory.saved_model, overwrite=True)
+    report_costs(metrics, directory.tensorboard, plan.steps)
+    _LOGGER.info("%s", ", ".join(f"{key} {value}" for key, value in metrics.items() if key not in COSTS))
+    directory.finish(metrics)
+    return metrics
 
-    Raises:
-      InputError: see `open_data` and `Split.with_landmarks`.
-    """
-    data = open_data(config.source, config.view, config.split)
-    return data.with_landmarks() if config.task == "alignment" else data
 
-
-def _train_and_score(config: RunConfig, distiller: Distiller, data: FaceData, plan: BatchPlan, directory: RunDirectory) -> dict:
-    def batches(first: int, last: int) -> tf.data.Dataset:
-        options = {"batch_size": plan.batch_size, "first_step": first, "steps": last, "look_up": data.look_up}
-        return training_batches(data.train, plan.order, data.view, **options)
-
-    test_options = {"batch_size": plan.test_batch_size, "order": plan.test_order, "look_up": data.look_up}
-    test_batches = evaluation_batches(data.test, data.view, **test_options)
+def _train(config: RunConfig, prepared: PreparedRun, directory: RunDirectory) -> tuple[tf.keras.Model, dict[str, float], CostLedger]:
+    """The trained student, as one device has it, what it scored at the end of training, and what that cost."""
+    data, plan = prepared.data, prepared.plan
     ledger = CostLedger(plan.batch_size)
-    with naming_bad_images(data.train.source, lambda: _records_around(distiller, data, plan)):
-        train(
-            distiller,
-            batches,
-            test_batches if plan.tests else None,
+
+    def note_bad_step(step: int, values: dict[str, float]) -> str:
+        return directory.note_bad_batch(_batch_of_step(step, data, plan) | {"loss": values})
+
+    with naming_bad_images(data.train.source, lambda: _records_around(prepared)):
+        scores = train(
+            prepared.distiller,
+            prepared.training_batches,
+            prepared.test_batches() if plan.tests else None,
             steps=plan.steps,
-            evaluations=config.training.evaluations,
+            test_steps=-(-len(data.test) // plan.test_batch_size),
+            config=config.training,
             directory=directory,
+            worker=prepared.worker,
             ledger=ledger,
             name=config.task,
             scored="validation split" if config.split.validation else "test split",
+            note_bad_step=note_bad_step if prepared.worker.is_chief else None,
         )
-    parameters = sum(variable.shape.num_elements() for variable in distiller.student.trainable_variables)
-    with ledger.timing("evaluation"):
-        scores = _scores(config, distiller, data, plan, test_batches)
-    return scores | {"parameters": parameters, "steps": plan.steps} | ledger.metrics() | {"seed": config.training.seed}
+    student = prepared.distiller.student
+    if prepared.strategy.num_replicas_in_sync > 1:
+        # Of all workers, since they read moving statistics together.
+        student = without_synchronized_batch_norms(student, config.training.precision)
+    return student, scores, ledger
 
 
-def _records_around(distiller: Distiller, data: FaceData, plan: BatchPlan) -> np.ndarray:
+def _batch_of_step(step: int, data: FaceData, plan: BatchPlan) -> dict:
+    """Which images a step is made of, in their order."""
+    seen = [plan.order(tf.constant(position, tf.int64)) for position in range((step - 1) * plan.batch_size, step * plan.batch_size)]
+    records = data.train.records[[int(place) for place, _ in seen]]
+    views = [int(view_in_turn(view, data.view)) for _, view in seen]
+    images = [
+        {"record": int(record), "view": view, "image": data.train.source.describe(record)}
+        for record, view in zip(records, views, strict=True)
+    ]
+    return {"step": step, "images": images}
+
+
+def _records_around(prepared: PreparedRun) -> np.ndarray:
     """What may have been read when a step failed: the records of the next batches, and those that are tested."""
+    data, plan = prepared.data, prepared.plan
     # The count goes up without waiting for the batch, so it may be one ahead.
-    first = max(0, int(distiller.optimizer.iterations.numpy()) - 1) * plan.batch_size
+    first = max(0, int(prepared.distiller.optimizer.iterations.numpy()) - 1) * plan.batch_size
     places = [int(plan.order(tf.constant(first + ahead, tf.int64))[0]) for ahead in range(BATCHES_AHEAD * plan.batch_size)]
     return np.concatenate([np.unique(data.train.records[places]), data.test.records])
 
 
-def _scores(config: RunConfig, distiller: Distiller, data: FaceData, plan: BatchPlan, test_batches: tf.data.Dataset) -> dict[str, float]:
+def _scores(config: RunConfig, student: tf.keras.Model, prepared: PreparedRun, last_scores: dict[str, float]) -> dict[str, float]:
     """Those of the task; a phase that learns a hint has no other than its loss."""
+    data, plan = prepared.data, prepared.plan
     if config.task == "hint":
-        return {"hidden": round(distiller.evaluate(test_batches, verbose=0, return_dict=True)["hidden"], 6)}
-    scores = score_network(distiller.student, data.test, data.view, plan.protocols)
+        return {"hidden": round(last_scores["hidden"], 6)}
+    scores = score_network(student, data.test, data.view, plan.protocols)
     return {name: scores[name] for name in METRICS if name in scores}
 
 
-def _log_start(config: RunConfig, data: FaceData, plan: BatchPlan, report: str) -> None:
+def _log_start(config: RunConfig, prepared: PreparedRun) -> None:
+    data, plan = prepared.data, prepared.plan
     scored = "validation" if config.split.validation else "test"
     _LOGGER.info(
         "%s on %s: %d training and %d %s images of %d identities; %d steps of %d images",
         config.task, data.train.source.name, len(data.train), len(data.test), scored, data.train.classes,
         plan.steps, plan.batch_size,
     )  # fmt: skip
-    _LOGGER.info("student %s_%d %s", config.network.network, config.network.width_divisor, report)
+    _LOGGER.info("student %s_%d %s", config.network.network, config.network.width_divisor, prepared.start)

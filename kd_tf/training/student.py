@@ -9,13 +9,14 @@ from kd_tf.distillers import AlignmentDistiller, ClassificationDistiller, Distil
 from kd_tf.distillers.terms import TeacherTargets
 from kd_tf.errors import InputError
 from kd_tf.evaluation.baselines import mean_shape
+from kd_tf.networks.digest import weights_digest
 from kd_tf.networks.face_network import make_face_network, output_shapes, output_width
 from kd_tf.networks.identity_names import recorded_identities
 from kd_tf.networks.initialization import copy_weights
+from kd_tf.networks.rebuilt import with_synchronized_batch_norms
 from kd_tf.networks.stages import stage_network
 from kd_tf.networks.stored import load_network
 from kd_tf.teachers.cache.check import check_cache
-from kd_tf.teachers.cache.manifest import weights_digest
 from kd_tf.teachers.cache.store import TeacherCache
 from kd_tf.teachers.cached import CachedTeacher
 from kd_tf.teachers.live import LiveTeacher
@@ -31,13 +32,14 @@ _DISTILLERS = {
 }
 
 
-def make_distiller(config: RunConfig, data: FaceData, cache: TeacherCache | None = None) -> tuple[Distiller, str]:
+def make_distiller(config: RunConfig, data: FaceData, cache: TeacherCache | None = None, *, replicas: int = 1) -> tuple[Distiller, str]:
     """The distiller of a run, and what its student started from, in words.
 
     Args:
       config: the run.
       data: what it reads.
       cache: what takes the teacher's place, where `config` names a cache (`open_cache`).
+      replicas: how many will train it.
 
     Raises:
       InputError: a network that is missing, or networks that do not fit each other, the data or `config.init_rule`.
@@ -49,6 +51,8 @@ def make_distiller(config: RunConfig, data: FaceData, cache: TeacherCache | None
     # Here, so that a student starts from the same weights whatever teaches it: loading a network draws random numbers too.
     tf.keras.utils.set_random_seed(config.training.seed)
     student = _make_student(config, data, teacher, start)
+    if replicas > 1 and config.training.sync_batch_norm:
+        student = with_synchronized_batch_norms(student)
     report = f"from {config.init}: {copy_weights(start, student).summary()}" if start else "from scratch"
     options = {field.name: getattr(config.distillation, field.name) for field in dataclasses.fields(TeacherTargets)}
     if config.task == "verification":

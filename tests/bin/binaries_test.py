@@ -16,7 +16,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 SCRIPTS = os.path.dirname(sys.executable)
 # What differs from one run to the next.
 MEASURED = {"seconds", "images_per_second", "input_wait_share", "evaluation_seconds", "checkpoint_seconds", "peak_memory_mib"}
-SMALL = ["--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16", "--network=resnet26", "--width_divisor=8"]
+SMALL = ["--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16", "--network=resnet14", "--width_divisor=8"]
 
 
 def call(*command: str, cwd: str | None = None) -> subprocess.CompletedProcess:
@@ -66,7 +66,7 @@ def test_scripts_modules_and_files_are_the_same_program():
         ("kd-train", ["--steps=1", "--data=folder:/nowhere"], "--data=folder:/nowhere: /nowhere does not exist"),
         ("kd-train", ["--steps=1", "--clean_list=list.txt"], "--clean_list={cwd}/list.txt has no effect on --data=synthetic"),
         ("kd-train", ["--steps=1", "--exclude_identities=/nowhere"], "and is no list of the package (casia_webface_lfw)"),
-        ("kd-train", ["--steps=1", "--network=resnet26", "--width_divisor=3", *SMALL[:4]], "--width_divisor=3 does not divide"),
+        ("kd-train", ["--steps=1", "--network=resnet14", "--width_divisor=3", *SMALL[:4]], "--width_divisor=3 does not divide"),
         ("kd-distill", ["--steps=1"], "--alpha=1.0 needs a teacher"),
         ("kd-distill", ["--steps=1", "--teacher=/nowhere"], "--teacher=/nowhere does not exist"),
         ("kd-evaluate", ["--model=/nowhere"], "--model=/nowhere does not exist"),

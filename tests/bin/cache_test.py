@@ -14,7 +14,7 @@ from tests.images import write_text
 from tests.runs import small_run
 
 COMMAND = (sys.executable, "-m", "kd_tf.bin.cache")
-STUDENT = ("--network=resnet26", "--width_divisor=8", "--steps=2", "--batch_size=8", "--evaluations=1", "--learning_rate=0.01")
+STUDENT = ("--network=resnet14", "--width_divisor=8", "--steps=2", "--batch_size=8", "--evaluations=1", "--learning_rate=0.01")
 
 
 @pytest.fixture(scope="module")

@@ -166,9 +166,9 @@ PROGRAM = os.path.join(os.path.dirname(sys.executable), "kd-distill")
 
 
 def test_a_teacher_in_a_lower_precision(tmp_path):
-    network = make_face_network(NetworkConfig("resnet26", 16), image_size=16, identities=6)
+    network = make_face_network(NetworkConfig("resnet14", 16), image_size=16, identities=6)
     save_network(network, str(tmp_path / "teacher.keras"))
-    small = ["--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16", "--network=resnet26", "--width_divisor=16"]
+    small = ["--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16", "--network=resnet14", "--width_divisor=16"]
     given = [*small, "--steps=3", "--evaluations=1", "--batch_size=8", "--teacher=teacher.keras", "--teacher_precision=bfloat16"]
     result = subprocess.run(
         [PROGRAM, *given, "--model_dir=run"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, cwd=tmp_path

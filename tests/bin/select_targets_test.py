@@ -10,7 +10,7 @@ import pytest
 from kd_tf.networks.face_network import NetworkConfig, make_face_network
 from kd_tf.networks.stored import save_network
 
-SMALL = ["--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16", "--network=resnet26", "--width_divisor=16"]
+SMALL = ["--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16", "--network=resnet14", "--width_divisor=16"]
 SHORT = ["--steps=2", "--batch_size=8", "--evaluations=1", "--learning_rate=0.01"]
 
 
@@ -23,7 +23,7 @@ def _call(name: str, *flags: str) -> subprocess.CompletedProcess:
 def teacher(tmp_path):
     """Of the six people; it has learned nothing."""
     path = tmp_path / "teacher.keras"
-    save_network(make_face_network(NetworkConfig("resnet26", 16), image_size=16, identities=6), str(path))
+    save_network(make_face_network(NetworkConfig("resnet14", 16), image_size=16, identities=6), str(path))
     return str(path)
 
 

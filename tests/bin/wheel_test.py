@@ -37,7 +37,7 @@ def environment(tmp_path_factory):
 def test_the_scripts_train_and_score_away_from_the_sources(environment):
     scripts = environment / "clean" / "bin"
     small = ["--identities=4", "--pictures=10", "--picture_size=24"]
-    network = ["--image_size=16", "--network=resnet26", "--width_divisor=8", "--steps=1", "--batch_size=8"]
+    network = ["--image_size=16", "--network=resnet14", "--width_divisor=8", "--steps=1", "--batch_size=8"]
     check_output(str(scripts / "kd-train"), *small, *network, "--model_dir=run", cwd=str(environment))
     assert '"top1"' in check_output(str(scripts / "kd-evaluate"), *small, "--model=run", cwd=str(environment))
     assert "kd-reproduce --scale=quick" in check_output(str(scripts / "kd-reproduce"), "--help", cwd=str(environment))

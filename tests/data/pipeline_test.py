@@ -5,7 +5,7 @@ import tensorflow as tf
 from kd_tf.data import views
 from kd_tf.data.folder import open_folder
 from kd_tf.data.order import epoch_order
-from kd_tf.data.pipeline import evaluation_batches, training_batches
+from kd_tf.data.pipeline import Share, evaluation_batches, training_batches
 from kd_tf.data.source import decode_image
 from kd_tf.data.split import Split, SplitConfig, train_and_test
 from kd_tf.data.synthetic.source import SyntheticSource
@@ -101,3 +101,22 @@ def test_targets_without_landmarks(tmp_path):
     for _, targets in train(training, steps=2) + evaluate(test):
         assert set(targets) == {"identity", "record", "view"}
         np.testing.assert_array_equal(targets["identity"], targets["record"] // 3)
+
+
+@pytest.mark.parametrize(("count", "pieces"), [(2, 1), (4, 1), (2, 2), (1, 4)])
+def test_the_shares_of_all_processes_are_the_global_batches(split, count, pieces):
+    """In each step the pieces of the first process, then those of the next; nothing is read twice."""
+    whole = train(split, first_step=2, steps=5)
+    shares = [train(split, first_step=2, steps=5, share=Share(index, count, pieces)) for index in range(count)]
+    assert [len(share) for share in shares] == [3 * pieces] * count
+    for step, batch in enumerate(whole):
+        parts = [part for share in shares for part in share[step * pieces : (step + 1) * pieces]]
+        assert {len(images) for images, _ in parts} == {4 // count // pieces}
+        tf.nest.map_structure(np.testing.assert_array_equal, batch, tf.nest.map_structure(lambda *each: np.concatenate(each), *parts))
+
+
+def test_shares_of_an_evaluation_divide_what_is_left_over(split):
+    """Seven images in batches of four: two each, then one and two."""
+    batches = [list(evaluation_batches(split, VIEW, batch_size=4, share=Share(index, 2)).as_numpy_iterator()) for index in range(2)]
+    assert [[targets["record"].tolist() for _, targets in share] for share in batches] == [[[0, 2], [8]], [[3, 5], [9, 11]]]
+    assert [evaluation_batches(split, VIEW, batch_size=4, share=Share(index, 2)).cardinality() for index in range(2)] == [2, 2]

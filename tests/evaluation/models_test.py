@@ -25,7 +25,7 @@ ALL = ("logits", "embedding", "landmarks")
 @pytest.fixture(scope="module", name="network")
 def make_network():
     tf.keras.utils.set_random_seed(0)
-    return make_face_network(NetworkConfig("resnet26", 8), image_size=16, identities=3, landmarks=True)
+    return make_face_network(NetworkConfig("resnet14", 8), image_size=16, identities=3, landmarks=True)
 
 
 @pytest.fixture(scope="module", name="exported")

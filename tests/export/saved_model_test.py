@@ -16,7 +16,7 @@ VIEW = ViewConfig(image_size=16, central_fraction=0.75)
 @pytest.fixture(scope="module")
 def network():
     tf.keras.utils.set_random_seed(0)
-    return make_face_network(NetworkConfig("resnet26", 8), image_size=16, identities=3, landmarks=True)
+    return make_face_network(NetworkConfig("resnet14", 8), image_size=16, identities=3, landmarks=True)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_jpeg_is_decoded(network, exported):
 
 
 def test_outputs_that_the_network_lacks_are_not_served(tmp_path):
-    bare = make_face_network(NetworkConfig("resnet26", 8), image_size=16)
+    bare = make_face_network(NetworkConfig("resnet14", 8), image_size=16)
     export_saved_model(bare, VIEW, str(tmp_path / "model"))
     signature = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
     assert set(signature.structured_outputs) == {"embedding"}

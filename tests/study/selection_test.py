@@ -258,8 +258,8 @@ def test_choices_that_cannot_be_made_are_refused_before_anything_is_written(runs
 
 def test_networks_that_lack_what_a_target_compares_are_refused_before_the_first_run(tmp_path, monkeypatch):
     monkeypatch.setattr("kd_tf.study.runs.run", lambda config: pytest.fail("a run began"))
-    network = make_face_network(NetworkConfig("resnet26", 8), image_size=16, landmarks=True)
+    network = make_face_network(NetworkConfig("resnet14", 8), image_size=16, landmarks=True)
     save_network(network, str(tmp_path / "teacher.keras"))
     distillation = DistillationConfig(teacher=str(tmp_path / "teacher.keras"), alpha=1.0, beta=1.0)
-    with pytest.raises(InputError, match="the teacher 'resnet26_8' lacks the output 'logits'"):
+    with pytest.raises(InputError, match="the teacher 'resnet14_8' lacks the output 'logits'"):
         select_targets(_config(tmp_path / "selection", distillation=distillation, task="alignment"), [0, 1])

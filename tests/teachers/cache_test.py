@@ -338,3 +338,17 @@ def test_a_teacher_whose_logits_no_layer_makes_serves_the_hidden_layer_alone(tea
     assert TeacherCache(path).head() is None
     assert "has no identity head, which soft targets and logits need" in _message(path)
     run(_student(tmp_path / "student", steps=1, teacher_cache=path, alpha=0.0))
+
+
+def test_workers_of_tf_config_share_the_work(teacher, cache, tmp_path, monkeypatch):
+    for index in range(2):
+        task = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": index}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(task))
+        config = dataclasses.replace(_config(teacher, tmp_path / "cache", strategy="multi_worker"), batch_size=8)
+        report = cache_teacher(config)
+        assert report["filled"] == (report["outputs"] if index == 0 else report["wanted"])
+        assert 0 < report["outputs"] < report["wanted"]
+    every = [np.concatenate([np.load(part) for part in _parts(path)]) for path in (cache, tmp_path / "cache")]
+    np.testing.assert_allclose(every[1], every[0], rtol=1e-5, atol=1e-5)
+    with pytest.raises(InputError, match="--worker=0/2 says what TF_CONFIG says for --strategy=multi_worker"):
+        _config(teacher, tmp_path / "cache", strategy="multi_worker", worker=(0, 2))

@@ -6,7 +6,7 @@ from kd_tf.data.split import SplitConfig
 from kd_tf.errors import InputError
 from kd_tf.training.batches import plan_batches
 from kd_tf.training.config import VerificationConfig
-from kd_tf.training.run import open_run_data
+from kd_tf.training.prepared import open_run_data
 from tests.images import write_people
 from tests.runs import SOURCE, small_run
 

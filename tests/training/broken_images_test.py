@@ -10,9 +10,10 @@ import tensorflow as tf
 
 from kd_tf.data.sources import SourceConfig
 from kd_tf.errors import InputError
-from kd_tf.training import run as run_module
+from kd_tf.training import prepared as run_module
 from kd_tf.training.batches import plan_batches
-from kd_tf.training.run import open_run_data, run
+from kd_tf.training.prepared import open_run_data
+from kd_tf.training.run import run
 from tests.data.recordio.writer import face_pack, write_pack
 from tests.images import smooth_image, write_people, write_text
 from tests.runs import small_run

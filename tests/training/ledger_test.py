@@ -98,7 +98,7 @@ def test_waiting_is_from_the_question_to_the_answer(monkeypatch):
 
             return {"sum": tf.reduce_sum(tf.numpy_function(step, [data[0]], tf.float32))}
 
-    monkeypatch.setattr(tf, "timestamp", lambda: tf.numpy_function(lambda: now.copy(), [], tf.float64))
+    monkeypatch.setattr("kd_tf.training.ledger._now", lambda: tf.numpy_function(lambda: now.copy(), [], tf.float64))
     ledger, model = CostLedger(batch_size=2), Model()
     batches = ledger.counting_waits(_make_batches(4, make))
     model.compile()

@@ -19,12 +19,12 @@ def begin(path, names=None):
 def test_the_names_of_the_labels_are_a_line_each(tmp_path):
     begin(tmp_path / "run", NAMES)
     assert (tmp_path / "run" / "identities.txt").read_bytes() == "Zoe\nann\n0000045\nm.0b_c\nJosé Müller\ntwo words\n# 7\n".encode()
-    assert sorted(os.listdir(tmp_path / "run")) == ["flags.txt", "identities.txt", "log.txt"]
+    assert sorted(os.listdir(tmp_path / "run")) == ["flags.txt", "identities.txt", "lock", "log.txt"]
 
 
 def test_without_an_identity_head_there_are_none(tmp_path):
     begin(tmp_path / "run")
-    assert sorted(os.listdir(tmp_path / "run")) == ["flags.txt", "log.txt"]
+    assert sorted(os.listdir(tmp_path / "run")) == ["flags.txt", "lock", "log.txt"]
     assert recorded_identities(str(tmp_path / "run")) is None
 
 

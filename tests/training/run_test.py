@@ -2,6 +2,7 @@ import dataclasses
 import glob
 import json
 import os
+import signal
 
 import cv2
 import numpy as np
@@ -10,18 +11,23 @@ import tensorflow as tf
 from tensorflow.python.summary.summary_iterator import summary_iterator
 
 from kd_tf.data.dataset import open_data
+from kd_tf.data.digest import data_digest
 from kd_tf.data.sources import SourceConfig
 from kd_tf.data.split import SplitConfig
-from kd_tf.errors import InputError
+from kd_tf.errors import InputError, RunStopped
 from kd_tf.networks.face_network import NetworkConfig, output_shapes
 from kd_tf.networks.stored import load_network
+from kd_tf.training.batches import plan_batches
 from kd_tf.training.callbacks import TermLogger
+from kd_tf.training.checkpoints import list_checkpoints
 from kd_tf.training.config import DistillationConfig, TrainingConfig, VerificationConfig
 from kd_tf.training.run import run
+from kd_tf.training.saving import Saver
 from tests.images import write_text
 from tests.runs import SOURCE, VIEW, small_run
+from tests.training.events import written
 
-NARROW = NetworkConfig("resnet26", 16)
+NARROW = NetworkConfig("resnet14", 16)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +70,18 @@ def scalars(directory: str) -> dict[str, list[int]]:
 
 def test_a_run_directory_is_complete_and_its_metrics_are_what_was_returned(teacher):
     path, metrics = teacher
-    expected = {"flags.txt", "identities.txt", "log.txt", "checkpoints", "tensorboard", "student.keras", "saved_model", "metrics.json"}
+    expected = {
+        "flags.txt",
+        "run.json",
+        "lock",
+        "identities.txt",
+        "log.txt",
+        "checkpoints",
+        "tensorboard",
+        "student.keras",
+        "saved_model",
+        "metrics.json",
+    }
     assert set(os.listdir(path)) == expected
     assert set(metrics) == {"top1", "rank1"} | MEASURED
     with open(os.path.join(path, "metrics.json"), encoding="utf-8") as file:
@@ -159,7 +176,7 @@ def test_each_task_is_distilled_and_logs_every_term_and_its_gradient(teacher, tm
         assert steps[f"test/{term}"] == [2, 4]
     # The first of every ten steps is measured, and steps without a measurement have no entry.
     assert {tag: when for tag, when in steps.items() if "gradient" in tag} == {f"gradient/{term}": [2] for term in terms}
-    assert "copied 149 of" in log_of(config.model_dir)
+    assert "copied 89 of" in log_of(config.model_dir)
     assert text_of(config.model_dir, "identities.txt") == NAMES
 
 
@@ -296,7 +313,16 @@ def hint(teacher, tmp_path_factory):
 def test_a_hint_is_a_shallow_network_and_its_loss(hint):
     path, metrics = hint
     assert set(metrics) == {"hidden", "teacher_share"} | MEASURED and metrics["hidden"] > 0
-    assert set(os.listdir(path)) == {"flags.txt", "log.txt", "checkpoints", "tensorboard", "student.keras", "metrics.json"}
+    assert set(os.listdir(path)) == {
+        "flags.txt",
+        "run.json",
+        "lock",
+        "log.txt",
+        "checkpoints",
+        "tensorboard",
+        "student.keras",
+        "metrics.json",
+    }
     network = load_network(path, "model", image_size=16)
     assert output_shapes(network) == {"hidden": (None, 4, 4, 32)}
     assert metrics["parameters"] == sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
@@ -312,8 +338,8 @@ def test_fitnet_starts_from_a_hint_and_says_what_is_new(hint, tmp_path):
     assert set(metrics) == {"top1", "rank1"} | MEASURED
     norm = "trunk/stage4_block1_reduce_norm"
     new = f"trunk/stage4_block1_reduce_conv/kernel, {norm}/gamma, {norm}/beta, {norm}/moving_mean"
-    # 2 + 5 weights before the second stage, 35 of each of the four stages, 2 of the head.
-    assert f"student resnet26_16 from {path}: copied 77 of 149 weights; new: {new} and 68 more\n" in log_of(tmp_path / "run")
+    # 2 + 5 weights before the second stage, 20 of each of the four stages, 2 of the head.
+    assert f"student resnet14_16 from {path}: copied 47 of 89 weights; new: {new} and 38 more\n" in log_of(tmp_path / "run")
 
 
 def test_people_kept_apart_are_scored_by_retrieval_alone(tmp_path):
@@ -354,8 +380,8 @@ def test_alignment_without_landmarks_is_refused(single_pictures, tmp_path):
 
 
 def test_starting_from_another_width_is_refused(teacher, tmp_path):
-    config = small_run(tmp_path / "run", init=teacher[0], network=NetworkConfig("resnet26", 4))
-    with pytest.raises(InputError, match=r"no kernel of 'resnet26_8' fits 'resnet26_4' \(trunk/stem_conv/kernel: shape \(3, 3, 3, 8\)"):
+    config = small_run(tmp_path / "run", init=teacher[0], network=NetworkConfig("resnet14", 4))
+    with pytest.raises(InputError, match=r"no kernel of 'resnet14_8' fits 'resnet14_4' \(trunk/stem_conv/kernel: shape \(3, 3, 3, 8\)"):
         run(config)
     assert not os.path.exists(tmp_path / "run")
 
@@ -382,8 +408,188 @@ def test_the_cheap_checks_come_before_the_cache_is_written(teacher, tmp_path):
 def test_mirrored_runs_of_different_widths_in_one_process(tmp_path):
     """A study does this; two strategies in a process would abort."""
     mirrored = {"strategy": "mirrored", "steps": 2}
-    run(small_run(tmp_path / "teacher", network=NetworkConfig("resnet26", 4), training=mirrored))
+    run(small_run(tmp_path / "teacher", network=NetworkConfig("resnet14", 4), training=mirrored))
     distillation = DistillationConfig(teacher=str(tmp_path / "teacher"), alpha=1.0, beta=1.0)
     run(small_run(tmp_path / "student", task="alignment", distillation=distillation, training=mirrored))
     losses = scalars(str(tmp_path / "student" / "tensorboard"))
     assert losses["test/hidden"] == [1, 2]
+
+
+def whole_state(path, step=4) -> dict[str, np.ndarray]:
+    """All that a checkpoint holds."""
+    reader = tf.train.load_checkpoint(os.path.join(path, "checkpoints", f"step_{step:09d}", "state"))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"}
+
+
+def curves(path) -> dict[str, dict[int, float]]:
+    return {tag: values for tag, values in written(os.path.join(path, "tensorboard")).items() if not tag.startswith("cost/")}
+
+
+@pytest.mark.parametrize(("moment", "precision"), [("training", "float32"), ("evaluation", "mixed_float16")])
+def test_a_run_that_is_asked_to_stop_goes_on_as_if_nothing_had_happened(teacher, tmp_path, monkeypatch, moment, precision):
+    """The third of four steps is in the middle of the means for TensorBoard; the evaluation is the first of two."""
+    monkeypatch.setattr("kd_tf.training.callbacks.LOG_STEPS", 4)
+    distillation = DistillationConfig(teacher=teacher[0], alpha=1.0, beta=0.5)
+    changes = {"task": "verification", "distillation": distillation, "training": {"precision": precision}}
+    configs = [small_run(tmp_path / name, **changes) for name in ("whole", "stopped")]
+    run(configs[0])
+    with monkeypatch.context() as patch:
+        if moment == "training":
+            ask_to_stop(patch, "on_train_batch_end", step=3)
+        else:
+            ask_to_stop(patch, "on_test_batch_end", step=2)
+        with pytest.raises(RunStopped, match="stopped by SIGTERM after step [23], which is saved") as stopped:
+            run(configs[1])
+    assert stopped.value.exit_status == 128 + signal.SIGTERM
+    run(configs[1])
+    whole, stopped = (whole_state(config.model_dir) for config in configs)
+    assert whole.keys() == stopped.keys()
+    for name, value in whole.items():
+        assert value.tobytes() == stopped[name].tobytes(), name
+    assert curves(configs[0].model_dir) == curves(configs[1].model_dir)
+
+
+def ask_to_stop(patch, moment: str, step: int) -> None:
+    original = getattr(Saver, moment)
+
+    def stop(self, batch, logs=None):
+        if self._step + (moment == "on_train_batch_end") == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        original(self, batch, logs)
+
+    patch.setattr(Saver, moment, stop)
+
+
+def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(teacher, tmp_path, monkeypatch):
+    config = small_run(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr("kd_tf.training.run.save_network", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(config)
+    with open(tmp_path / "run" / "checkpoints" / "step_000000004" / "state.data-00000-of-00001", "r+b") as file:
+        file.truncate(1000)
+    run(config)
+    assert "step_000000004 is damaged (state.data-00000-of-00001 is not what was written)" in log_of(tmp_path / "run")
+    assert "continuing from " in log_of(tmp_path / "run")
+    whole, mended = whole_state(teacher[0]), whole_state(tmp_path / "run")
+    for name, value in whole.items():
+        assert value.tobytes() == mended[name].tobytes(), name
+
+
+def test_the_images_of_a_step_whose_loss_is_no_number_are_named(tmp_path):
+    config = small_run(tmp_path / "run", training={"learning_rate": 1e30, "learning_rate_schedule": "constant", "checkpoint_steps": 1})
+    with pytest.raises(InputError, match=f"its images are in {tmp_path}/run/bad_batch.json; a lower --learning_rate may help") as error:
+        run(config)
+    step = int(str(error.value).split(":")[0].removeprefix("step "))
+    batch = json.loads(text_of(tmp_path / "run", "bad_batch.json"))
+    data = open_data(SOURCE, VIEW)
+    plan = plan_batches(config, data, 1)
+    places = [int(plan.order(tf.constant(8 * (step - 1) + place, tf.int64))[0]) for place in range(8)]
+    assert batch["step"] == step and not np.isfinite(batch["loss"]["loss"])
+    assert [image["record"] for image in batch["images"]] == data.train.records[places].tolist()
+    assert {image["view"] for image in batch["images"]} == {0}
+    assert batch["images"][0]["image"] == data.train.source.describe(batch["images"][0]["record"])
+    kept = list_checkpoints(str(tmp_path / "run" / "checkpoints"))
+    assert all(checkpoint.step < step for checkpoint in kept)
+
+
+def test_weights_that_are_no_numbers_are_never_saved(tmp_path, monkeypatch):
+    original = TermLogger.on_train_batch_end
+
+    def spoil(self, batch, logs=None):
+        original(self, batch, logs)
+        if self._step == 3:
+            self.model.student.get_layer("logits").bias.assign(np.full(6, np.inf))
+
+    monkeypatch.setattr(TermLogger, "on_train_batch_end", spoil)
+    with pytest.raises(InputError, match="step 3: the weights logits/bias:0 are no numbers any more; the last checkpoint was kept"):
+        run(small_run(tmp_path / "run", training={"checkpoint_steps": 1}))
+    assert [checkpoint.step for checkpoint in list_checkpoints(str(tmp_path / "run" / "checkpoints"))] == [1, 2]
+
+
+def test_other_flags_need_override_and_are_written_down(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        ask_to_stop(patch, "on_train_batch_end", step=3)
+        with pytest.raises(RunStopped):
+            run(small_run(tmp_path / "run"))
+    changed = small_run(tmp_path / "run", training={"learning_rate": 0.02, "steps": 5})
+    difference = "--learning_rate=0.01 --steps=4 instead of --learning_rate=0.02 --steps=5"
+    with pytest.raises(InputError, match=f"was begun with other flags: {difference}; give another directory, or --override"):
+        run(changed)
+    assert run(changed, override=True)["steps"] == 5
+    assert f"going on with other flags: {difference}" in log_of(tmp_path / "run")
+    first, second = json.loads(text_of(tmp_path / "run", "run.json"))
+    assert "--steps=4" in first["flags"] and "--steps=5" in second["flags"]
+
+
+def test_fewer_steps_than_were_trained_are_refused(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        ask_to_stop(patch, "on_train_batch_end", step=3)
+        with pytest.raises(RunStopped):
+            run(small_run(tmp_path / "run"))
+    with pytest.raises(InputError, match="step_000000003 is beyond the 2 steps of this run"):
+        run(small_run(tmp_path / "run", training={"steps": 2}), override=True)
+
+
+def test_a_run_records_what_it_was_made_with(teacher):
+    (record,) = json.loads(text_of(teacher[0], "run.json"))
+    data = open_data(SOURCE, VIEW)
+    source = data.train.source
+    fingerprint = data_digest(source, data.train.records, data.test.records, source.landmarks)
+    assert record["data"] == {"name": source.name, "fingerprint": fingerprint, "teacher": None}
+    assert record["seed"] == 0 and record["replicas"] == 1
+    assert record["versions"]["tensorflow"] == tf.__version__ and record["versions"]["kd-tf"]
+    assert record["flags"] == text_of(teacher[0], "flags.txt").splitlines()[1:]
+
+
+def test_other_weights_of_the_teacher_are_refused(teacher, tmp_path, monkeypatch):
+    network = load_network(teacher[0], "teacher", image_size=16)
+    network.save(tmp_path / "teacher.keras")
+    distillation = DistillationConfig(teacher=str(tmp_path / "teacher.keras"), alpha=1.0)
+    config = small_run(tmp_path / "run", distillation=distillation)
+    with monkeypatch.context() as patch:
+        ask_to_stop(patch, "on_train_batch_end", step=3)
+        with pytest.raises(RunStopped):
+            run(config)
+    assert log_of(tmp_path / "run").endswith(" stopped by SIGTERM after step 3, which is saved; the same command continues\n")
+    network.get_layer("logits").bias.assign_add(np.ones(6))
+    network.save(tmp_path / "teacher.keras")
+    with pytest.raises(InputError, match="was begun with other weights of its teacher; give another directory, or --override"):
+        run(config)
+
+
+def test_other_data_of_the_same_name_are_refused(tmp_path, monkeypatch):
+    for person in range(4):
+        os.makedirs(tmp_path / "faces" / str(person))
+        for picture in range(6):
+            cv2.imwrite(str(tmp_path / "faces" / str(person) / f"{picture}.png"), np.full([20, 20, 3], 40 * person + picture, np.uint8))
+    config = small_run(tmp_path / "run", source=SourceConfig(f"folder:{tmp_path}/faces"))
+    with monkeypatch.context() as patch:
+        ask_to_stop(patch, "on_train_batch_end", step=3)
+        with pytest.raises(RunStopped):
+            run(config)
+    os.utime(tmp_path / "faces" / "2" / "3.png", (1, 1))
+    with pytest.raises(InputError, match="was begun on other data: .* with fingerprint .*; give another directory, or --override"):
+        run(config)
+    assert run(config, override=True)["steps"] == 4
+
+
+@pytest.mark.parametrize("before", ["one", "mirrored"])
+def test_a_run_goes_on_with_another_number_of_replicas(teacher, tmp_path, monkeypatch, before):
+    """The step of a momentum and of batch norms over the global batch; moving variances differ by the factor N / (N - 1)."""
+    after = "mirrored" if before == "one" else "one"
+    distillation = DistillationConfig(teacher=teacher[0], alpha=1.0, beta=0.5)
+    whole, stopped, continued = (
+        small_run(tmp_path / name, distillation=distillation, training={"strategy": strategy})
+        for name, strategy in (("whole", "one"), ("run", before), ("run", after))
+    )
+    run(whole)
+    with monkeypatch.context() as patch:
+        ask_to_stop(patch, "on_train_batch_end", step=2)
+        with pytest.raises(RunStopped):
+            run(stopped)
+    run(continued)
+    one, other = (load_network(config.model_dir, "model", image_size=16) for config in (whole, continued))
+    for weight, other_weight in zip(one.weights, other.weights, strict=True):
+        tolerance = {"rtol": 0.15, "atol": 1e-4} if "moving_variance" in weight.name else {"rtol": 1e-4, "atol": 1e-5}
+        np.testing.assert_allclose(other_weight, weight, err_msg=weight.name, **tolerance)

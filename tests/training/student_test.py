@@ -14,12 +14,12 @@ from kd_tf.networks.initialization import weights_by_path
 from kd_tf.networks.stages import stage_network
 from kd_tf.networks.stored import load_network, save_network
 from kd_tf.training.config import DistillationConfig, VerificationConfig
-from kd_tf.training.run import open_run_data
+from kd_tf.training.prepared import open_run_data
 from kd_tf.training.student import identity_names, make_distiller
 from tests.images import write_text
 from tests.runs import SOURCE, small_run
 
-NARROW = NetworkConfig("resnet26", 16)
+NARROW = NetworkConfig("resnet14", 16)
 BARE = {"hidden", "embedding"}
 
 
@@ -29,7 +29,7 @@ def stored(tmp_path_factory):
     folder = tmp_path_factory.mktemp("stored")
     networks = {
         "start": make_face_network(NARROW, image_size=16, identities=6, landmarks=True),
-        "teacher": make_face_network(NetworkConfig("resnet26", 8), image_size=16, identities=6, landmarks=True),
+        "teacher": make_face_network(NetworkConfig("resnet14", 8), image_size=16, identities=6, landmarks=True),
         "hint": stage_network(make_face_network(NARROW, image_size=16), "stage3"),
     }
     for name, network in networks.items():
@@ -85,7 +85,7 @@ def test_which_heads_of_its_start_a_student_keeps(named, task, targets, heads):
     assert len(identity_names(config, data) or ()) == (6 if "logits" in heads else 0)
     layers = {"landmarks": "landmark_coordinates", "logits": "logits"}
     paths = [f"{layer}/{part}" for head, layer in layers.items() if head not in heads for part in ("kernel", "bias")]
-    kept = 151 - len(paths)
+    kept = 91 - len(paths)
     dropped = f"; dropped: {', '.join(paths)}" if paths else ""
     assert report == f"from {named / 'start'}: copied {kept} of {kept} weights{dropped}"
 
@@ -139,7 +139,7 @@ def test_a_hint_compares_one_stage_of_both(stored, stage, positions, channels):
     assert distiller.projection.kernel.shape == channels
     # 2 + 5 weights and 35 a stage.
     assert report.startswith(
-        f"from {stored / 'start'}: copied {77 if stage is None else 42} of {77 if stage is None else 42} weights; dropped: "
+        f"from {stored / 'start'}: copied {47 if stage is None else 27} of {47 if stage is None else 27} weights; dropped: "
     )
 
 
@@ -147,7 +147,7 @@ def test_a_student_that_starts_from_a_hint_has_its_shallow_half(stored):
     distiller, _ = _make(stored, "classification", init="hint", init_rule="fitnet")
     learned = weights_by_path(load_network(str(stored / "hint"), "init", image_size=16))
     student = weights_by_path(distiller.student)
-    assert len(learned) == 77
+    assert len(learned) == 47
     for path, weight in learned.items():
         np.testing.assert_array_equal(student[path], weight)
 
