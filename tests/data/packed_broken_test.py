@@ -68,10 +68,7 @@ def test_a_file_that_is_gone(tmp_path):
     photos = write_people(tmp_path / "photos", {"ann": 3})
     source = open_folder(str(photos))
     (photos / "ann" / "ann_0002.jpg").unlink()
-    expected = f"{photos}/ann/ann_0002.jpg cannot be read: No such file or directory"
-    assert refusal(source, tmp_path / "pack") == expected
-    source.fingerprint = lambda: "as before"
-    assert refusal(source, tmp_path / "pack") == expected + HINT
+    assert refusal(source, tmp_path / "pack") == f"{photos}/ann/ann_0002.jpg cannot be read: No such file or directory" + HINT
 
 
 def test_broken_images_are_left_out_and_logged(tmp_path, caplog):

@@ -88,5 +88,5 @@ def test_bad_width_divisor(divisor):
 
 
 def test_unknown_network():
-    with pytest.raises(InputError, match="--network=vgg16 is unknown; known: resnet26, resnet50"):
+    with pytest.raises(InputError, match="--network=vgg16 is unknown; known: resnet14, resnet26, resnet50"):
         make_resnet("vgg16")
