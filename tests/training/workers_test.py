@@ -87,6 +87,15 @@ def test_sigterm_to_one_worker_stops_all_after_the_same_step(tmp_path):
     assert line.split("after step")[1] == chief_line.split("after step")[1]
 
 
+def test_workers_of_different_commands_are_told_so(tmp_path):
+    flags = ("--strategy=multi_worker", "--steps=4")
+    workers = [start(tmp_path / "run", *flags, f"--seed={seed}", env=env) for seed, env in enumerate(environments())]
+    for status, line in (end(worker) for worker in workers):
+        assert status == 2
+        assert line.startswith("train.py: the workers disagree on flags: ") and "start all with the same command" in line
+    assert not os.path.exists(tmp_path / "run")
+
+
 @pytest.mark.parametrize(
     ("config", "worker"),
     [
