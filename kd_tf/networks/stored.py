@@ -6,7 +6,7 @@ import zipfile
 import tensorflow as tf
 
 from kd_tf.errors import InputError, first_line
-from kd_tf.files import partial_path, place
+from kd_tf.files import PARTIAL, place
 
 STUDENT_FILE = "student.keras"
 
@@ -43,6 +43,6 @@ def load_network(path: str, flag: str, *, image_size: int) -> tf.keras.Model:
 
 def save_network(network: tf.keras.Model, path: str) -> None:
     """Writes a `.keras` file that is there whole or not at all."""
-    partial = f"{partial_path(path)}.keras"
+    partial = f"{path}{PARTIAL}.keras"
     network.save(partial)
     place(partial, path)

@@ -14,6 +14,7 @@ from kd_tf.errors import InputError
 from kd_tf.progress import SECONDS_BETWEEN_LINES
 
 LOG_STEPS = 10
+NoteBadStep = Callable[[int, dict[str, float]], str]
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -67,7 +68,7 @@ class TermLogger(tf.keras.callbacks.Callback):
       note_bad_step: gets the step at which the loss is no number, and what it is made of; gives the file that names its images.
     """
 
-    def __init__(self, directory: str | None, first_step: int, note_bad_step: Callable[[int, dict[str, float]], str] | None = None):
+    def __init__(self, directory: str | None, first_step: int, note_bad_step: NoteBadStep | None = None):
         super().__init__()
         # Nothing waits in memory: what was logged before a checkpoint is not logged again after it.
         self._writer = tf.summary.create_file_writer(directory, max_queue=0) if directory else tf.summary.create_noop_writer()

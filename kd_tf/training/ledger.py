@@ -57,7 +57,7 @@ class CostLedger:
             tf.config.experimental.reset_memory_stats("GPU:0")
 
     @contextlib.contextmanager
-    def timing(self, what: str) -> Iterator["Timing"]:
+    def timing(self, what: str) -> Iterator[Timing]:
         """Adds the seconds inside to `what`: `evaluation` or `checkpoint`."""
         begun = time.perf_counter()
         timing = Timing()

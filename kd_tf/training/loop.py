@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kd_tf.distillers.distiller import Distiller
 from kd_tf.errors import InputError
-from kd_tf.training.callbacks import Progress, TermLogger
+from kd_tf.training.callbacks import NoteBadStep, Progress, TermLogger
 from kd_tf.training.checkpoints import Checkpoints
 from kd_tf.training.config import TrainingConfig
 from kd_tf.training.ledger import CostLedger
@@ -21,7 +21,6 @@ from kd_tf.training.workers import Worker, check_agreement, signal_to_any
 _LOGGER = logging.getLogger(__name__)
 
 Batches = Callable[[int, int], tf.data.Dataset]
-NoteBadStep = Callable[[int, dict[str, float]], str]
 
 
 def train(

@@ -62,7 +62,7 @@ def run(config: RunConfig, *, override: bool = False) -> dict:
             tf.keras.utils.set_random_seed(config.training.seed)
             tf.config.experimental.enable_op_determinism()
         if worker.count > 1:
-            check_agreement(strategy, worker, flags=zlib.crc32(config.flagfile().encode()) >> 8)
+            check_agreement(strategy, worker, flags=zlib.crc32(config.flagfile().encode(errors="surrogateescape")) >> 8)
         prepared = prepare_run(config, strategy, worker)
         if not worker.is_chief:
             _train(config, prepared, directory)

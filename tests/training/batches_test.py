@@ -4,7 +4,7 @@ import pytest
 
 from kd_tf.data.split import SplitConfig
 from kd_tf.errors import InputError
-from kd_tf.training.batches import plan_batches
+from kd_tf.training.batches import _without_empty_parts, plan_batches
 from kd_tf.training.config import VerificationConfig
 from kd_tf.training.prepared import open_run_data
 from tests.images import write_people
@@ -49,3 +49,12 @@ def test_strangers_with_one_picture_each_score_nothing(tmp_path):
     message = "^the 2 test images are of people that are not trained on, and none of them has a second image$"
     with pytest.raises(InputError, match=message):
         _plan(source=dataclasses.replace(SOURCE, data=f"folder:{root}"), split=DISJOINT)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "images", "replicas", "expected"),
+    # In the last three one image would be left over.
+    [(8, 9, 1, 8), (8, 12, 2, 8), (8, 16, 2, 8), (8, 9, 2, 10), (6, 13, 2, 8), (4, 9, 4, 12)],
+)
+def test_no_replica_is_without_an_image_of_the_last_test_batch(batch_size, images, replicas, expected):
+    assert _without_empty_parts(batch_size, images, replicas) == expected
