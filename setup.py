@@ -34,6 +34,6 @@ setup(
         "scipy>=1.11,<2",
         "array_record>=0.8,<0.9",
     ],
-    extras_require={"test": ["pytest>=8,<10", "pytest-xdist>=3.5,<4", "ruff>=0.9,<0.18"]},
+    extras_require={"test": ["pytest>=8,<10", "pytest-xdist>=3.5,<4", "pytest-timeout>=2.3,<3", "ruff>=0.9,<0.18"]},
     entry_points={"console_scripts": [f"kd-{name} = kd_tf.bin.{name.replace('-', '_')}:run" for name in BINARIES]},
 )

@@ -1,6 +1,7 @@
 """Images that cannot be packed."""
 
 import logging
+import threading
 
 import pytest
 
@@ -46,6 +47,14 @@ def test_a_broken_image_stops_the_program(tmp_path, kind, resize):
     source.images[6] = source.images[9] = broken_images()[kind]
     assert refusal(source, tmp_path / "pack", resize=resize) == REASONS[kind] + HINT
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_thread_outlives_a_refusal(tmp_path):
+    """The error holds the frames that hold the threads; whoever frees them later may hold what the threads need to end."""
+    before = set(threading.enumerate())
+    with pytest.raises(InputError) as error:
+        pack(source_with_broken(6), PackConfig(str(tmp_path), resize=16))
+    assert error.value.__traceback__ and set(threading.enumerate()) <= before
 
 
 def test_the_folder_that_was_there_stays(tmp_path):

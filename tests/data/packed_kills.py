@@ -14,6 +14,7 @@ from kd_tf.data.folder import open_folder
 from kd_tf.data.packed.pack import PackConfig, pack
 
 SHARD_RECORDS = 4
+SECONDS = 60
 
 
 def main(root):
@@ -21,6 +22,8 @@ def main(root):
     for moment in itertools.count(1):
         child = os.fork()
         if not child:
+            # What a thread of the parent held stays locked in a child; whoever waits for that is killed too.
+            signal.alarm(SECONDS)
             die_at(moment, root)
             pack_and_leave(source, f"{root}/killed/{moment}")
         _, status = os.waitpid(child, 0)

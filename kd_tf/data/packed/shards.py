@@ -93,9 +93,11 @@ def write_shards(source: Source, shards: Sequence[Shard], *, resize: int | None,
     broken.add_earlier(sum(shard.left_out() for shard in shards if os.path.exists(shard.path)))
     records = itertools.chain.from_iterable(shard.records for shard in missing)
     images = in_order(functools.partial(read_image, source, resize=resize), records, workers)
-    images = with_progress(images, sum(len(shard.records) for shard in missing), "images")
-    for shard in missing:
-        _write_shard(shard, images, broken)
+    # Closed here, and not by the garbage collector in the middle of whatever: it would wait there for threads that wait for that.
+    with contextlib.closing(images):
+        shown = with_progress(images, sum(len(shard.records) for shard in missing), "images")
+        for shard in missing:
+            _write_shard(shard, shown, broken)
 
 
 def _write_shard(shard: Shard, images: Iterator[bytes | InputError], broken: _Broken) -> None:
