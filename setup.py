@@ -18,7 +18,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.12",
     packages=[*find_packages(include=["kd_tf", "kd_tf.*"]), "kd_tf.flags", "kd_tf.bin"],
-    package_data={"kd_tf": ["data/lists/*.txt"]},
+    package_data={"kd_tf": ["data/lists/*.txt", "study/report/*.html.jinja"]},
     package_dir={"kd_tf.flags": "flags", "kd_tf.bin": "bin"},
     install_requires=[
         "tensorflow==2.15.1",
@@ -33,7 +33,8 @@ setup(
         "matplotlib>=3.8,<4",
         "scipy>=1.11,<2",
         "array_record>=0.8,<0.9",
+        "jinja2>=3.1,<4",
     ],
-    extras_require={"test": ["pytest>=8,<10", "pytest-xdist>=3.5,<4", "pytest-timeout>=2.3,<3", "ruff>=0.9,<0.18"]},
+    extras_require={"test": ["pytest>=8,<10", "pytest-xdist>=3.5,<4", "pytest-timeout>=2.3,<3", "ruff>=0.9,<0.18", "selenium>=4.20,<5"]},
     entry_points={"console_scripts": [f"kd-{name} = kd_tf.bin.{name.replace('-', '_')}:run" for name in BINARIES]},
 )

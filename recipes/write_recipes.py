@@ -1,4 +1,4 @@
-"""Writes the recipes: one flagfile a cell of the five tables of arXiv 1709.02929, and one for each network that cells start from.
+"""Writes the recipes: the flagfile of each stage of the study (kd_tf/study) in the paper's setting, and of its score on the pairs of LFW.
 
     python recipes/write_recipes.py
 
@@ -6,146 +6,115 @@ The files are checked in, and a test holds them against this script.
 """
 
 import os
+from collections.abc import Iterable, Iterator
+
+from absl import flags
+
+from kd_tf.data.sources import SourceConfig
+from kd_tf.flags import data_flags, distillation_flags, network_flags, run_flags, training_flags  # noqa: F401
+from kd_tf.study.jobs import JobGraph, Machine, PairsJob
+from kd_tf.study.scales import PAIRS, make_scale
+from kd_tf.study.stages import FACES, LANDMARKS, LARGE, Stage, make_stages, with_needs
+from kd_tf.study.tables import Table, make_tables
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-DATA = {"casia": "casia_webface:data/casia_webface", "ms1m": "ms_celeb_1m:data/ms_celeb_1m", "celeba": "celeba:data/celeba"}
-# Section 4 of the paper: images an update by task, no jitter. Open there: K, and the momentum of batch normalization.
-BATCHES = {
-    "classification": {"batch_size": 256},
-    "hint": {"batch_size": 256},
-    "alignment": {"batch_size": 64},
-    "verification": {"identities_per_batch": 32, "images_per_identity": 4},
+DATA = {
+    FACES: "casia_webface:data/casia_webface",
+    LARGE: "ms_celeb_1m:data/ms_celeb_1m",
+    LANDMARKS: "celeba:data/celeba",
+    PAIRS: "lfw:data/lfw",
 }
-FROM_SCRATCH, INITIALIZED = 0.1, 0.01
-TARGETS = {"none": None, "hidden": "hidden", "soft": "soft", "both": "soft,hidden", "logits": "logits"}
+SEED = 0
+PAIRS_METRIC = "lfw_accuracy"
+# Other flags stand in a recipe where they differ from the binary's defaults.
+ALWAYS = ("task", "model_dir", "epochs", "learning_rate", "data", "network", "width_divisor", "alpha", "beta")
 
 
 def recipes() -> dict[str, str]:
     """Text by path below this folder."""
-    files = {}
-    for make in (_table1, _table2, _table3, _table4_and_5):
-        files |= make()
+    stages, files = make_recipe_stages(), {}
+    graph = make_graph(stages)
+    for name, flagfile in flagfiles(graph, stages).items():
+        stage, path = stages[name], f"{_folder(stages[name])}/{name}"
+        program, pairs = graph.run_job(name, SEED).config.program, graph.pairs_job(name, SEED)
+        files |= _file(path, _title(stage, on_pairs=False), program, telling_lines(flagfile))
+        if pairs:
+            files |= _file(f"{path}_lfw", _title(stage, on_pairs=True), "kd-evaluate", _pairs_lines(pairs, name))
     return files
 
 
-def _run(path, title, task, data, divisor, *, init=None, rule="scratch", teacher=None, targets=None, **extra) -> dict[str, str]:
-    """One flagfile of kd-train, or of kd-distill where there are targets."""
-    flags = {"task": task, "data": DATA[data], "network": "resnet50", "width_divisor": divisor, "jitter": "false"} | BATCHES[task]
-    flags |= {
-        "batch_norm_momentum": 0.99,
-        "epochs": 30,
-        "learning_rate": INITIALIZED if init else FROM_SCRATCH,
-        "learning_rate_schedule": "constant",
-    }
-    flags |= {"init_rule": rule} if rule else {}
-    flags |= {"init": f"runs/{init}"} if init else {}
-    if targets:
-        flags |= {"teacher": f"runs/{teacher}", "targets": targets}
-        flags |= {"temperature": 3} if "soft" in targets else {}
-    flags |= extra | {"model_dir": f"runs/{path}"}
-    return _file(path, title, "kd-distill" if targets else "kd-train", flags)
+def make_recipe_stages() -> dict[str, Stage]:
+    """The stages that the tables show, and those that these need."""
+    return with_needs(make_stages(), {cell.stage for table in make_tables().values() for cell in table.cells})
 
 
-def _file(path: str, title: str, program: str, flags: dict) -> dict[str, str]:
-    lines = [f"# {title}", f"# {program} --flagfile=recipes/{path}.flags", *(f"--{name}={value}" for name, value in flags.items())]
-    return {f"{path}.flags": "\n".join(lines) + "\n"}
+def make_graph(stages: dict[str, Stage]) -> JobGraph:
+    """Their jobs in the paper's setting."""
+    scale = make_scale("paper", {role: SourceConfig(data) for role, data in DATA.items()})
+    on_pairs = {cell.stage for table in make_tables().values() for cell in table.cells if cell.metric == PAIRS_METRIC}
+    return JobGraph(scale, stages, on_pairs, "", [SEED], Machine())
 
 
-def _paper(value: float | None) -> str:
-    return f"the paper has {value:.2f}" if value is not None else "the paper has no number"
+def flagfiles(graph: JobGraph, stages: Iterable[str]) -> dict[str, str]:
+    """By stage the whole flagfile of its run, with `runs/STAGE` for each run's path."""
+    jobs = {name: graph.run_job(name, SEED) for name in stages}
+
+    def with_paths(text: str) -> str:
+        for name, job in jobs.items():
+            text = text.replace(job.path, f"runs/{name}")
+        return text
+
+    return {name: with_paths(job.config.flagfile()) for name, job in jobs.items()}
 
 
-def _table1() -> dict[str, str]:
-    """The targets from scratch, and the initializations with soft targets: top-1 of ResNet-50/8 on CASIA-WebFace."""
-    options = {"task": "classification", "data": "casia", "divisor": 8, "teacher": "table2/casia_teacher"}
-    files = {}
-    for target, value in (("hidden", 60.08), ("logits", 59.77), ("soft", 61.27)):
-        title = f"Table 1, Scratch, {target}: {_paper(value)}"
-        files |= _run(f"table1/scratch_{target}", title, targets=target, **options)
-    starts = (
-        ("scratch", None, "scratch", 64.49),
-        ("fitnet", "starts/casia_hint_8", "fitnet", 69.88),
-        ("ours", "starts/casia_pretrained_8", "ours", 75.06),
-    )
-    for name, init, rule, value in starts:
-        files |= _run(
-            f"table1/soft_{name}", f"Table 1, soft, {name.title()}: {_paper(value)}", targets="soft", init=init, rule=rule, **options
-        )
-    hint = options | {"task": "hint"}
-    title = "The start of Fitnet: the student's first half learns the output of the teacher's third stage"
-    return files | _run("starts/casia_hint_8", title, targets="hidden", hint_stage="stage3", **hint)
+def telling_lines(flagfile: str) -> Iterator[str]:
+    """Those that the binary's defaults do not say, and those of `ALWAYS`."""
+    for line in flagfile.splitlines()[1:]:
+        name, _, value = line.removeprefix("--").partition("=")
+        flag = flags.FLAGS[name]
+        if name in ALWAYS or flag.parser.parse(value) != flag.default:
+            yield line.removesuffix(".0")
 
 
-def _table2() -> dict[str, str]:
-    """Top-1 of teachers and students, and their accuracy on LFW."""
-    values = {
-        "casia": {"teacher": (88.61, 97.67), "scratch": ((82.25, 97.27), (79.36, 96.70), (66.12, 95.12)),
-                  "ours": ((91.01, 98.20), (87.21, 97.57), (75.06, 96.18))},
-        "ms1m": {"teacher": (90.53, 99.11), "scratch": ((84.59, 98.61), (81.94, 98.03), (57.84, 96.33)),
-                 "ours": ((88.38, 98.88), (85.26, 98.18), (70.98, 96.98))},
-    }  # fmt: skip
-    files = {}
-    for data, rows in values.items():
-        teacher = f"table2/{data}_teacher"
-        files |= _run(teacher, f"Table 2, {data}, teacher: {_paper(rows['teacher'][0])}", "classification", data, 1)
-        files |= _lfw(teacher, data, "teacher", rows["teacher"][1])
-        for place, divisor in enumerate((2, 4, 8)):
-            start = f"starts/{data}_pretrained_{divisor}"
-            files |= _run(start, f"W_S0 (Eq 3) on {data}, ResNet-50/{divisor}", "classification", data, divisor)
-            for name, init in (("scratch", None), ("ours", start)):
-                top1, lfw = rows[name][place]
-                path = f"table2/{data}_{name}_{divisor}"
-                title = f"Table 2, {data}, {name.title()}, /{divisor}: {_paper(top1)}"
-                files |= _run(path, title, "classification", data, divisor, init=init, rule=name, teacher=teacher, targets="soft")
-                files |= _lfw(path, data, f"{name.title()}, /{divisor}", lfw)
-    return files
+def _pairs_lines(job: PairsJob, name: str) -> list[str]:
+    """Without the view, which is that of the run."""
+    config = job.config
+    return [f"--model=runs/{name}", f"--protocol={config.protocol}", f"--data={config.source.data}", f"--output=scores/{name}_lfw"]
 
 
-def _lfw(run: str, data: str, name: str, value: float) -> dict[str, str]:
-    flags = {"model": f"runs/{run}", "protocol": "lfw", "data": "lfw:data/lfw", "output": f"scores/{run}_lfw"}
-    return _file(f"{run}_lfw", f"Table 2, {data}, LFW, {name}: {_paper(value)}", "kd-evaluate", flags)
+def _file(path: str, title: str, program: str, lines: Iterable[str]) -> dict[str, str]:
+    return {f"{path}.flags": "\n".join([f"# {title}", f"# {program} --flagfile=recipes/{path}.flags", *lines]) + "\n"}
 
 
-def _table3() -> dict[str, str]:
-    """NRMSE of ResNet-50/8 on CelebA; the soft targets are those of the classification head that the teacher kept."""
-    values = {"pretrain": {"none": 3.36, "hidden": 3.24, "soft": 3.60}, "distill": {"none": 3.29, "hidden": 3.21, "soft": 3.54}}
-    starts = {"pretrain": "starts/celeba_pretrained_8", "distill": "table2/casia_ours_8"}
-    teacher = "table3/teacher"
-    files = _run(teacher, f"Table 3, teacher: {_paper(3.02)}", "alignment", "celeba", 1, init="table2/casia_teacher", rule=None)
-    files |= _run(starts["pretrain"], "The start of Pretrain (Eq 6 on the student)", "alignment", "celeba", 8)
-    for rule, init in starts.items():
-        for target in ("none", "hidden", "soft", "both"):
-            title = f"Table 3, {rule.title()}, {target}: {_paper(values[rule].get(target))}"
-            options = {"init": init, "rule": rule, "teacher": teacher, "targets": TARGETS[target]}
-            files |= _run(f"table3/{rule}_{target}", title, "alignment", "celeba", 8, **options)
-    return files
+def _folder(stage: Stage) -> str:
+    if stage.task == "verification":
+        return "joint" if stage.identity_weight else "triplet"
+    if stage.task == "alignment":
+        return "alignment"
+    return "large" if stage.data == LARGE else "classification"
 
 
-def _table4_and_5() -> dict[str, str]:
-    """Rank-1 on CASIA-WebFace with the triplet loss (Table 4), and with the triplet and the softmax loss (Table 5)."""
-    values = {
-        4: {"pretrain": ((63.98, 60.66, 66.50), (61.74, 61.71, 62.64), (51.03, 49.19, 51.76)),
-            "distill": ((71.29, 68.74, 71.23), (68.17, 66.74, 68.12), (56.69, 53.99, 56.52))},
-        5: {"pretrain": ((72.38, 70.54, 73.62), (66.64, 65.08, 68.24), (51.86, 51.43, 53.45)),
-            "distill": ((79.51, 77.63, 79.96), (72.01, 70.31, 72.82), (57.66, 56.87, 57.78))},
-    }  # fmt: skip
-    files = {}
-    for table, teacher_value in ((4, 73.81), (5, 74.16)):
-        loss = {"margin": 0.4, "triplet_mining": "semi_hard"} | ({"identity_weight": 1} if table == 5 else {})
-        teacher = f"table{table}/teacher"
-        title = f"Table {table}, teacher: {_paper(teacher_value)}"
-        files |= _run(teacher, title, "verification", "casia", 1, init="table2/casia_teacher", rule=None, **loss)
-        for place, divisor in enumerate((2, 4, 8)):
-            pretrained = f"starts/casia_verification{table}_{divisor}"
-            title = f"The start of Pretrain in Table {table} (its own loss), ResNet-50/{divisor}"
-            files |= _run(pretrained, title, "verification", "casia", divisor, **loss)
-            for rule, init in (("pretrain", pretrained), ("distill", f"table2/casia_ours_{divisor}")):
-                numbers = dict(zip(("none", "hidden", "soft"), values[table][rule][place], strict=True))
-                for target in ("none", "hidden", "soft", "both"):
-                    title = f"Table {table}, {rule.title()}, /{divisor}, {target}: {_paper(numbers.get(target))}"
-                    options = {"init": init, "rule": rule, "teacher": teacher, "targets": TARGETS[target]} | loss
-                    files |= _run(f"table{table}/{rule}_{target}_{divisor}", title, "verification", "casia", divisor, **options)
-    return files
+def _title(stage: Stage, *, on_pairs: bool) -> str:
+    """What it is and where it stands in the paper's tables."""
+    words = stage.title[0].upper() + stage.title[1:] + (", on LFW's pairs" if on_pairs else "")
+    tables_by_words: dict[str, list[str]] = {}
+    for key, table in make_tables().items():
+        in_table = _in_table(table, stage.name, on_pairs=on_pairs)
+        if in_table:
+            tables_by_words.setdefault(in_table, []).append(f"Table {key.removeprefix('table')}")
+    return ". ".join([words, *(f"{' and '.join(tables)}: {in_tables}" for in_tables, tables in tables_by_words.items())])
+
+
+def _in_table(table: Table, name: str, *, on_pairs: bool) -> str | None:
+    """What the paper has where a stage's score stands; None: the table does not show it."""
+    cells = [(row, cell) for row in table.rows for cell in row.cells if cell]
+    places = [(row, cell.paper) for row, cell in cells if cell.stage == name and (cell.metric == PAIRS_METRIC) == on_pairs]
+    numbers = [f"{paper:.2f}" for _, paper in places if paper is not None]
+    if numbers:
+        return f"the paper has {' and '.join(numbers)}"
+    if places:
+        return "a control row, which the paper does not have" if places[0][0].control else "the paper has no number"
+    return None
 
 
 def main() -> None:

@@ -12,7 +12,9 @@ from scipy import stats
 
 from kd_tf.errors import InputError
 from kd_tf.files import write_whole
-from kd_tf.study.runs import check_runs, run_all
+from kd_tf.study.jobs import RunJob
+from kd_tf.study.processes import run_jobs
+from kd_tf.study.runs import check_runs
 from kd_tf.study.table import markdown_table
 from kd_tf.training.config import DistillationConfig, RunConfig
 from kd_tf.training.prepared import open_run_data
@@ -79,12 +81,13 @@ def select_targets(config: RunConfig, seeds: list[int]) -> str:
     configs = {
         f"alpha {alpha}, beta {beta}, seed {seed}": _run_config(config, (alpha, beta), seed) for alpha, beta in CELLS for seed in seeds
     }
-    check_runs(configs)
+    check_runs(configs.values())
+    jobs = {title: RunJob(title, (), each) for title, each in configs.items()}
     # Both terms at once find out whether the networks have what they compare.
     make_distiller(config, open_run_data(config))
-    metrics = list(run_all(configs).values())
+    run_jobs(jobs, processes=1)
     score, higher_is_better = SCORES[config.task]
-    scores = np.array([run[score] for run in metrics], float).reshape(len(CELLS), len(seeds))
+    scores = np.array([job.scores()[score] for job in jobs.values()], float).reshape(len(CELLS), len(seeds))
     selection = Selection(scores, higher_is_better)
     chosen = DistillationConfig() if selection.winner == CONTROL else _weighted(config.distillation, selection.winner)
     winner = dataclasses.replace(config, distillation=chosen)

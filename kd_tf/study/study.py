@@ -1,92 +1,200 @@
-"""Runs the stages of a recipe, each into a run directory of its own, and tells what came out."""
+"""A study from its scale to its tables and its report; whatever is finished is not done again."""
 
+import contextlib
+import dataclasses
 import json
 import logging
 import os
 import time
 
-from kd_tf.data.dataset import FaceData, open_data, prepare_data
+from kd_tf.data.dataset import open_data, prepare_data
+from kd_tf.errors import InputError
 from kd_tf.evaluation.baselines import majority_baseline, mean_shape_baseline, pixel_baseline
-from kd_tf.files import write_whole
-from kd_tf.networks.face_network import NetworkConfig
-from kd_tf.study.recipe import Recipe, Stage
-from kd_tf.study.runs import check_runs, run_all
-from kd_tf.study.table import results_table
-from kd_tf.training.config import DistillationConfig, RunConfig, TrainingConfig, VerificationConfig
+from kd_tf.files import locked, write_whole
+from kd_tf.study.estimate import Estimator
+from kd_tf.study.jobs import JobGraph, Machine
+from kd_tf.study.processes import run_jobs
+from kd_tf.study.rendering import csv_text, html, markdown
+from kd_tf.study.report.report import write_report
+from kd_tf.study.results import StudyResults
+from kd_tf.study.runs import check_runs
+from kd_tf.study.scales import Scale
+from kd_tf.study.stages import FACES, LANDMARKS, make_stages, with_needs
+from kd_tf.study.table import markdown_table, overview
 
 _LOGGER = logging.getLogger(__name__)
-IMAGES_PER_IDENTITY = 4
+# Comparing pixels takes time with the square of this.
+_IMAGES_TO_COMPARE = 50_000
 
 
-def run_study(recipe: Recipe, directory: str, *, seed: int, precision: str, strategy: str) -> str:
-    """Runs what is not finished yet.
+@dataclasses.dataclass(frozen=True)
+class StudyConfig:
+    """What is studied, and how it is run.
+
+    Attributes:
+      scale: the setting.
+      directory: of the study: `runs/`, `teachers/` (what they say), `pairs/`, `images/`, `tables/`, `report.html`, and `seedN/` with the
+        stages' runs by their names.
+      seeds: each stage is run with each.
+      only: keys of the tables whose stages are run; none: all.
+      machine: precision and strategy of all runs.
+      processes: how many jobs run at once.
+      command: that makes the study again, for the report.
+    """
+
+    scale: Scale
+    directory: str
+    seeds: tuple[int, ...] = (0,)
+    only: tuple[str, ...] = ()
+    machine: Machine = Machine()
+    processes: int = 1
+    command: str = ""
+
+    def __post_init__(self):
+        seeds = ",".join(map(str, self.seeds))
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise InputError(f"--seeds={seeds} must be different numbers, none below 0")
+        if self.processes < 1:
+            raise InputError(f"--jobs={self.processes} must be at least 1")
+        if self.processes > 1 and self.machine.strategy != "one":
+            raise InputError(f"--jobs={self.processes} gives each job a device of its own: use --strategy=one")
+
+
+class Study:
+    """The stages, tables and jobs of a study.
 
     Args:
-      recipe: the stages.
-      directory: gets one run directory a stage, `images/` (the decoded data set), `baselines.json` and `tables/results.md`.
-      seed: of weights, order and views, in every stage.
-      precision: see `TrainingConfig`.
-      strategy: likewise.
+      config: the study.
 
-    Returns:
-      The table of the results, Markdown.
+    Raises:
+      InputError: a table that there is not.
     """
-    begun = time.perf_counter()
-    configs = {stage.name: _run_config(recipe, stage, directory, seed, precision, strategy) for stage in recipe.stages}
-    check_runs(configs)
-    baselines = _baselines(recipe, directory)
-    metrics = run_all({f"{stage.name} ({stage.equation})": configs[stage.name] for stage in recipe.stages})
-    table = results_table(dict(zip(configs, metrics.values(), strict=True)), baselines)
-    os.makedirs(os.path.join(directory, "tables"), exist_ok=True)
-    write_whole(os.path.join(directory, "tables", "results.md"), table)
-    _LOGGER.info("%d stages in %.0f s", len(recipe.stages), time.perf_counter() - begun)
-    return table
+
+    def __init__(self, config: StudyConfig):
+        self._config = config
+        self.tables = config.scale.tables(config.only)
+        stages = make_stages()
+        wanted = config.scale.stage_names(self.tables)
+        self.stages = with_needs(stages, wanted)
+        on_pairs = {cell.stage for table in self.tables for cell in table.cells if cell.metric == "lfw_accuracy"} & wanted
+        self._graph = JobGraph(config.scale, self.stages, on_pairs, config.directory, list(config.seeds), config.machine)
+
+    def plan(self) -> str:
+        """What would be done, in which order, and how long it would take here; Markdown."""
+        estimator = Estimator(self._graph.jobs)
+        rows, total = [["job", "state", "needs", "seconds"]], 0.0
+        for name, job in self._graph.jobs.items():
+            state = "finished" if job.finished else "begun" if job.begun else ""
+            seconds = 0.0 if job.finished else estimator.seconds(name)
+            total += seconds
+            rows.append([name, state, ", ".join(job.needs), f"{seconds:,.0f}"])
+        count = sum(not job.finished for job in self._graph.jobs.values())
+        return markdown_table(rows) + (
+            f"\n{count} of {len(self._graph.jobs)} jobs are to be done: about {_duration(total)}, one after the other on this machine.\n"
+        )
+
+    def run(self) -> StudyResults:
+        """Does what is not finished, and writes tables and report.
+
+        Raises:
+          InputError: bad input, before anything is written; or see `run_jobs`.
+          RunStopped: see `run_jobs`.
+        """
+        begun, directory = time.perf_counter(), self._config.directory
+        _check_directory(directory)
+        check_runs(job.config for job in self._graph.runs.values())
+        os.makedirs(directory, exist_ok=True)
+        with locked(os.path.join(directory, "lock"), f"--model_dir={directory}: another process is at this study; wait for it or stop it"):
+            baselines = self._baselines()
+            self._link_runs()
+            run_jobs(self._graph.jobs, self._config.processes, lambda: self._write_tables(self.results(baselines)))
+            results = self.results(baselines)
+            self._write_tables(results)
+            write_report(results, os.path.join(directory, "report.html"))
+        _LOGGER.info("%d jobs in %s", len(self._graph.jobs), _duration(time.perf_counter() - begun))
+        return results
+
+    def results(self, baselines: dict[str, dict[str, float]]) -> StudyResults:
+        """What is finished so far."""
+        config, scores = self._config, {}
+        for stage in self.stages:
+            for seed in config.seeds:
+                job, pairs = self._graph.run_job(stage, seed), self._graph.pairs_job(stage, seed)
+                if job.finished:
+                    found = job.scores() | (pairs.scores() if pairs and pairs.finished else {})
+                    scores.setdefault(stage, {})[seed] = found
+        return StudyResults(
+            command=config.command,
+            scale=config.scale.name,
+            stages=self.stages,
+            tables=self.tables,
+            scores=scores,
+            runs={stage: {seed: self._graph.run_job(stage, seed).config for seed in config.seeds} for stage in self.stages},
+            baselines=baselines,
+        )
+
+    def _write_tables(self, results: StudyResults) -> None:
+        folder = os.path.join(self._config.directory, "tables")
+        os.makedirs(folder, exist_ok=True)
+        write_whole(os.path.join(folder, "overview.md"), overview(results))
+        for table in self.tables:
+            write_whole(os.path.join(folder, f"{table.key}.md"), markdown(table, results.scores))
+            write_whole(os.path.join(folder, f"{table.key}.csv"), csv_text(table, results.scores))
+            write_whole(os.path.join(folder, f"{table.key}.html"), html(table, results.scores))
+
+    def _link_runs(self) -> None:
+        """`seed0/ours_8` and the like; where there are no links, there are the runs."""
+        for seed in self._config.seeds:
+            folder = os.path.join(self._config.directory, f"seed{seed}")
+            os.makedirs(folder, exist_ok=True)
+            for stage in self.stages:
+                link, run = os.path.join(folder, stage), self._graph.run_job(stage, seed).path
+                with contextlib.suppress(OSError):
+                    if os.path.islink(link):
+                        os.remove(link)
+                    os.symlink(os.path.relpath(run, folder), link)
+
+    def _baselines(self) -> dict[str, dict[str, float]]:
+        """What needs no network, of the data of classification and of alignment."""
+        path = os.path.join(self._config.directory, "baselines.json")
+        settings = repr([self._config.scale.data, self._config.scale.view])
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                stored = json.load(file)
+            if stored["settings"] == settings:
+                return stored["baselines"]
+        baselines = self._measure_baselines()
+        write_whole(path, json.dumps({"settings": settings, "baselines": baselines}, indent=2) + "\n")
+        return baselines
+
+    def _measure_baselines(self) -> dict[str, dict[str, float]]:
+        _LOGGER.info("baselines, which need no network")
+        scale = self._config.scale
+        tasks = {stage.data for stage in self.stages.values()}
+        faces = self._open(FACES)
+        baselines = {"majority": {"top1": majority_baseline(faces.train, faces.test)}}
+        if len(faces.train) <= _IMAGES_TO_COMPARE:
+            baselines["pixel nearest neighbour"] = pixel_baseline(faces.train, faces.test, faces.view)
+        if LANDMARKS in tasks and scale.has(LANDMARKS):
+            landmarks = self._open(LANDMARKS)
+            baselines["mean shape"] = mean_shape_baseline(landmarks.train, landmarks.test, landmarks.view)
+        return baselines
+
+    def _open(self, role: str):
+        scale = self._config.scale
+        return prepare_data(open_data(scale.data[role], scale.view), self._graph.image_cache(role) if scale.keeps_images else None)
 
 
-def _run_config(recipe: Recipe, stage: Stage, directory: str, seed: int, precision: str, strategy: str) -> RunConfig:
-    def path(name: str | None) -> str | None:
-        return os.path.join(directory, name) if name else None
-
-    return RunConfig(
-        task=stage.task,
-        model_dir=path(stage.name),
-        training=TrainingConfig(
-            epochs=stage.epochs,
-            batch_size=recipe.batch_size,
-            identities_per_batch=recipe.batch_size // IMAGES_PER_IDENTITY,
-            images_per_identity=IMAGES_PER_IDENTITY,
-            optimizer=stage.optimizer,
-            learning_rate=stage.learning_rate,
-            weight_decay=recipe.weight_decay,
-            precision=precision,
-            strategy=strategy,
-            seed=seed,
-            evaluations=2,
-        ),
-        source=recipe.source,
-        view=recipe.view,
-        network=NetworkConfig(recipe.network, stage.width_divisor),
-        distillation=DistillationConfig(teacher=path(stage.teacher), alpha=stage.alpha, beta=stage.beta),
-        verification=VerificationConfig(identity_weight=stage.identity_weight),
-        init=path(stage.init),
-        image_cache=path("images"),
-    )
+def _check_directory(directory: str) -> None:
+    """Raises `InputError` where a study cannot be in the directory."""
+    ours = {"runs", "teachers", "pairs", "images", "tables", "report.html", "baselines.json", "lock"}
+    if os.path.exists(directory) and not os.path.isdir(directory):
+        raise InputError(f"--model_dir={directory} is no folder")
+    if os.path.isdir(directory) and os.listdir(directory) and not ours & set(os.listdir(directory)):
+        raise InputError(f"--model_dir={directory} is not empty and no study; give another directory")
 
 
-def _baselines(recipe: Recipe, directory: str) -> dict[str, dict[str, float]]:
-    path = os.path.join(directory, "baselines.json")
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    data = prepare_data(open_data(recipe.source, recipe.view), os.path.join(directory, "images"))
-    baselines = _measure_baselines(data)
-    write_whole(path, json.dumps(baselines, indent=2) + "\n")
-    return baselines
-
-
-def _measure_baselines(data: FaceData) -> dict[str, dict[str, float]]:
-    return {
-        "majority": {"top1": majority_baseline(data.train, data.test)},
-        "pixel nearest neighbour": pixel_baseline(data.train, data.test, data.view),
-        "mean shape": mean_shape_baseline(data.train, data.test, data.view),
-    }
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"

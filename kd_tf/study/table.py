@@ -1,35 +1,44 @@
-"""The results of a study as a table."""
+"""Tables in Markdown, and that of a whole study: teacher, students and what needs no network."""
 
-# Rows of the table: title, and the stages that its scores are from.
-ROWS = (
-    ("teacher (Eq 3, 6, 8')", ("teacher", "teacher_alignment", "teacher_verification")),
-    ("student from scratch (Eq 2)", ("student_scratch",)),
-    ("student pre-trained (Eq 3)", ("student_pretrained",)),
-    ("student distilled (Eq 4, 7, 9')", ("student_distilled", "student_alignment", "student_verification")),
-)
-COLUMNS = (("top-1 %", "classification", "top1"), ("NRMSE %", "alignment", "nrmse"), ("rank-1 %", "verification", "rank1"))
+import statistics
+from collections.abc import Iterable
+
+from kd_tf.study.results import StudyResults
+from kd_tf.study.stages import STUDENTS
+
+# Columns: head, key of `metrics.json`, and the task whose score it is.
+COLUMNS = (("top-1 %", "top1", "classification"), ("NRMSE %", "nrmse", "alignment"), ("rank-1 %", "rank1", "verification"))
 ABSENT = "-"
 
 
-def results_table(metrics: dict[str, dict], baselines: dict[str, dict[str, float]]) -> str:
-    """Teacher, students and baselines, Markdown.
-
-    Args:
-      metrics: `metrics.json` of each stage, by name.
-      baselines: scores that need no network, by name.
-    """
+def overview(results: StudyResults) -> str:
+    """Teacher and students in the three tasks, as far as they are finished, and baselines; mean and deviation over the seeds, Markdown."""
     rows = [["network", "parameters", *(title for title, _, _ in COLUMNS)]]
-    for title, stages in ROWS:
-        by_task = {metrics[stage]["task"]: metrics[stage] for stage in stages}
-        scores = [_number(by_task.get(task, {}).get(key)) for _, task, key in COLUMNS]
-        rows.append([title, f"{metrics[stages[0]]['parameters']:,}", *scores])
-    for title, scores in baselines.items():
-        rows.append([title, ABSENT, *(_number(scores.get(key)) for _, _, key in COLUMNS)])
+    for title, stages in _rows():
+        metrics = [found for stage in stages for found in results.scores.get(stage, {}).values()]
+        if metrics:
+            scores = (_scores(metrics, key, task) for _, key, task in COLUMNS)
+            rows.append([title, f"{metrics[0]['parameters']:,}", *scores])
+    for title, scores in results.baselines.items():
+        rows.append([title, ABSENT, *(f"{scores[key]:.2f}" if key in scores else ABSENT for _, key, _ in COLUMNS)])
     return markdown_table(rows)
 
 
-def _number(value: float | None) -> str:
-    return ABSENT if value is None else f"{value:.2f}"
+def _rows() -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Title and stages of each."""
+    yield "teacher (Eq 3, 6, 8')", ("teacher", "alignment_teacher", "joint_teacher")
+    for divisor in STUDENTS:
+        yield f"student /{divisor} from scratch (Eq 2)", (f"scratch_soft_{divisor}",)
+        yield f"student /{divisor} pre-trained (Eq 3)", (f"pretrained_{divisor}",)
+        distilled = (f"ours_{divisor}", f"alignment_distill_hidden_{divisor}", f"joint_distill_soft_{divisor}")
+        yield f"student /{divisor} distilled (Eq 4, 7, 9')", distilled
+
+
+def _scores(metrics: list[dict], key: str, task: str) -> str:
+    values = [found[key] for found in metrics if found["task"] == task and key in found]
+    if not values:
+        return ABSENT
+    return f"{statistics.mean(values):.2f}" + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else "")
 
 
 def markdown_table(rows: list[list[str]]) -> str:

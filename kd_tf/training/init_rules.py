@@ -28,7 +28,12 @@ class InitRule:
 
 def _taught(start: dict[str, str]) -> bool:
     """Whether a run had a teacher that it was asked to match in something."""
-    return "teacher" in start and any(float(start.get(weight, 0)) > 0 for weight in ("alpha", "beta", "logits_weight"))
+    return _teacher(start) is not None and any(float(start.get(weight, 0)) > 0 for weight in ("alpha", "beta", "logits_weight"))
+
+
+def _teacher(start: dict[str, str]) -> str | None:
+    """The run's teacher, live or stored."""
+    return start.get("teacher", start.get("teacher_cache"))
 
 
 _ALL = ("classification", "alignment", "verification")
@@ -70,5 +75,5 @@ def check_init_rule(rule: str | None, init: str | None, task: str) -> None:
     if not start:
         raise InputError(f"--init_rule={rule} starts from {wanted.demand}, but --init={init} is no run directory")
     if not wanted.fits(start, task):
-        taught = f"taught by {start['teacher']}" if _taught(start) else "without a teacher"
+        taught = f"taught by {_teacher(start)}" if _taught(start) else "without a teacher"
         raise InputError(f"--init_rule={rule} starts from {wanted.demand}, but --init={init} is a run of --task={start['task']} {taught}")

@@ -70,7 +70,12 @@ def test_scripts_modules_and_files_are_the_same_program():
         ("kd-distill", ["--steps=1"], "--alpha=1.0 needs a teacher"),
         ("kd-distill", ["--steps=1", "--teacher=/nowhere"], "--teacher=/nowhere does not exist"),
         ("kd-evaluate", ["--model=/nowhere"], "--model=/nowhere does not exist"),
-        ("kd-reproduce", ["--data=folder:/"], "--scale=quick has no recipe for --data=folder:/"),
+        ("kd-reproduce", ["--data=folder:/"], "--scale=quick has no setting for --data=folder:/"),
+        ("kd-reproduce", ["--scale=small", "--only=table6"], "--only=table6 is no table of --scale=small; it has: table1,"),
+        ("kd-reproduce", ["--seeds=0,one"], "--seeds=0,one must be numbers, such as 0,1,2"),
+        ("kd-reproduce", ["--pairs_data=bin:pairs"], "--pairs_data=bin:pairs must be lfw:PATH"),
+        ("kd-reproduce", ["--large_data=folder:/"], "--scale=quick trains all tasks on --data; other data sets are for --scale=paper"),
+        ("kd-reproduce", ["--scale=paper", "--data=casia_webface:/nowhere"], "--data=casia_webface:/nowhere: /nowhere does not exist"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(tmp_path, name, flags, message):

@@ -130,7 +130,13 @@ class _Runs:
 @pytest.fixture(name="runs")
 def pretend_to_run(monkeypatch):
     runs = _Runs()
-    monkeypatch.setattr("kd_tf.study.runs.run", runs)
+
+    def run_jobs(jobs, processes):
+        for job in jobs.values():
+            if not job.finished:
+                runs(job.config)
+
+    monkeypatch.setattr("kd_tf.study.selection.run_jobs", run_jobs)
     monkeypatch.setattr("kd_tf.study.selection.make_distiller", lambda config, data: None)
     return runs
 
@@ -257,7 +263,7 @@ def test_choices_that_cannot_be_made_are_refused_before_anything_is_written(runs
 
 
 def test_networks_that_lack_what_a_target_compares_are_refused_before_the_first_run(tmp_path, monkeypatch):
-    monkeypatch.setattr("kd_tf.study.runs.run", lambda config: pytest.fail("a run began"))
+    monkeypatch.setattr("kd_tf.study.selection.run_jobs", lambda jobs, processes: pytest.fail("a run began"))
     network = make_face_network(NetworkConfig("resnet14", 8), image_size=16, landmarks=True)
     save_network(network, str(tmp_path / "teacher.keras"))
     distillation = DistillationConfig(teacher=str(tmp_path / "teacher.keras"), alpha=1.0, beta=1.0)

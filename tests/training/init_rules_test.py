@@ -6,11 +6,13 @@ from kd_tf.training.init_rules import INIT_RULES, SCRATCH, check_init_rule
 from tests.runs import small_run
 
 TAUGHT = DistillationConfig(teacher="/runs/teacher", beta=1.0)
+TAUGHT_BY_A_CACHE = DistillationConfig(teacher_cache="/caches/teacher", beta=1.0)
 # What a run may start from: task and teacher.
 STARTS = {
     "hint": ("hint", TAUGHT),
     "classification": ("classification", DistillationConfig()),
     "distilled": ("classification", TAUGHT),
+    "distilled_from_a_cache": ("classification", TAUGHT_BY_A_CACHE),
     "aligner": ("alignment", DistillationConfig()),
     "small_aligner": ("alignment", TAUGHT),
     "verifier": ("verification", DistillationConfig()),
@@ -24,8 +26,8 @@ ACCEPTED = {
     ("pretrain", "alignment"): {"aligner"},
     ("pretrain", "verification"): {"verifier"},
     ("ours", "classification"): {"classification"},
-    ("distill", "alignment"): {"distilled"},
-    ("distill", "verification"): {"distilled"},
+    ("distill", "alignment"): {"distilled", "distilled_from_a_cache"},
+    ("distill", "verification"): {"distilled", "distilled_from_a_cache"},
 }
 DEMANDS = {
     "fitnet": "a run of --task=hint",
@@ -63,7 +65,8 @@ def test_a_start_is_what_the_rule_says_or_refused(runs, rule, task, start):
         check_init_rule(rule, init, task)
         return
     start_task, distillation = STARTS[start]
-    taught = "taught by /runs/teacher" if distillation.teacher else "without a teacher"
+    teacher = distillation.teacher or distillation.teacher_cache
+    taught = f"taught by {teacher}" if teacher else "without a teacher"
     expected = f"--init_rule={rule} starts from {DEMANDS[rule]}, but --init={init} is a run of --task={start_task} {taught}"
     assert _refusal(rule, init, task) == expected
 

@@ -4,9 +4,12 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = os.path.join(os.path.dirname(__file__), "..", "..", "benchmarks", "kill_runs.py")
 
 
+@pytest.mark.timeout(1800)
 def test_twenty_kills_change_no_bit(tmp_path):
     done = subprocess.run([sys.executable, SCRIPT, "--kills=20", f"--output={tmp_path}"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
