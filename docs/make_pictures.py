@@ -49,8 +49,9 @@ def contact_sheet(people: int = 7, pictures: int = 10) -> list[list[np.ndarray]]
 
 def landmark_sheet(study: str, rows: int = 2, columns: int = 8) -> list[list[np.ndarray]]:
     """Test faces with true and predicted landmarks."""
-    data = prepare_data(open_data(SourceConfig(), ViewConfig(image_size=32)), os.path.join(study, "images"))
-    networks = [load_network(os.path.join(study, name), "model", image_size=32) for name in ("teacher_alignment", "student_alignment")]
+    data = prepare_data(open_data(SourceConfig(), ViewConfig(image_size=32)), os.path.join(study, "images", "faces"))
+    runs = [os.path.join(study, "seed0", name) for name in ("alignment_teacher", "alignment_distill_hidden_4")]
+    networks = [load_network(run, "model", image_size=32) for run in runs]
     images, targets = next(iter(evaluation_batches(data.test, data.view, batch_size=512)))
     chosen = np.linspace(0, len(images) - 1, rows * columns).astype(int)
     predictions = [network.predict_on_batch(images)["landmarks"] for network in networks]

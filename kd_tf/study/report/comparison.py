@@ -15,6 +15,7 @@ _CLASSIFICATION = {
     ("ours", "soft"): "Ours",
     ("scratch", "none"): "W_S0",
     ("ours", "none"): "W_S0 continued",
+    (None, "soft"): "Scratch continued",
 }
 _STARTS = {"pretrain": "Pretrain", "distill": "Distill", None: "W_S0, not distilled"}
 LABELS = (TEACHER, *_CLASSIFICATION.values(), *_STARTS.values())

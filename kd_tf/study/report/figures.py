@@ -12,8 +12,8 @@ from kd_tf.study.report.parts import Picture
 
 # Inches: at 100% as wide as a phone's page.
 SIZE = (4.2, 3.7)
-_COLOURS = ("#222222", "#d55e00", "#0072b2", "#009e73", "#56b4e9", "#d55e00", "#0072b2", "#009e73")
-_MARKERS = ("D", "s", "o", "^", "v", "s", "o", "^")
+_COLOURS = ("#222222", "#d55e00", "#0072b2", "#009e73", "#56b4e9", "#cc79a7", "#d55e00", "#0072b2", "#009e73")
+_MARKERS = ("D", "s", "o", "^", "v", "P", "s", "o", "^")
 # Letters as outlines: the same on every machine. No chance in the file.
 _SVG = {"svg.fonttype": "path", "svg.hashsalt": "kd_tf"}
 # Points of 1/72 inch: corners nearer than this to a line are not seen, and a curve may have a million.

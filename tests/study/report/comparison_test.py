@@ -33,6 +33,7 @@ def test_the_paper_s_networks_have_their_places():
         "Ours": ["ours_2", "ours_4", "ours_8"],
         "W_S0": ["pretrained_2", "pretrained_4", "pretrained_8"],
         "W_S0 continued": ["continued_2", "continued_4", "continued_8"],
+        "Scratch continued": ["scratch_continued_2", "scratch_continued_4", "scratch_continued_8"],
     }
     assert lines(found["Classification, large data set"])["Ours"] == ["large_ours_2", "large_ours_4", "large_ours_8"]
     joint = lines(found["Verification, triplet and softmax loss"])
@@ -61,7 +62,7 @@ def test_the_best_is_so_in_the_mean():
 
 
 def test_only_what_is_finished_is_compared():
-    scores = {name: {0: {"top1": 50.0}} for name in ("ours_2", "ours_4", "scratch_soft_2", "hint_8", "fitnet_8", "scratch_continued_8")}
+    scores = {name: {0: {"top1": 50.0}} for name in ("ours_2", "ours_4", "scratch_soft_2", "hint_8", "fitnet_8", "scratch_hidden_8")}
     comparison = make_comparisons(study(scores))[0]
     assert lines(comparison) == {"Scratch": ["scratch_soft_2"], "Ours": ["ours_2", "ours_4"]}
     assert {label: stage.name for label, stage in comparison.narrowest.items()} == {"Ours": "ours_4"}
