@@ -97,7 +97,10 @@ def _classification(data: str) -> list[Stage]:
         return Stage(name, title + (f", /{divisor}" if divisor else ""), "classification", divisor or 1, data, **options)
 
     teacher = classification_name(data, "teacher")
-    stages = [stage("teacher", "teacher (Eq 3)")]
+    stages = [
+        stage("teacher", "teacher (Eq 3)"),
+        stage("teacher_continued", "control: teacher with the budget and learning rates of Ours", init=teacher, init_rule="ours"),
+    ]
     for divisor in STUDENTS:
         scratch, pretrained = (classification_name(data, kind, divisor) for kind in ("scratch_soft", "pretrained"))
         taught = {"teacher": teacher, "targets": "soft"}

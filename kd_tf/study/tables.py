@@ -138,6 +138,7 @@ def _table2() -> Table:
             )
 
         teacher = Cell(classification_name(data, "teacher"), metric, teacher_value)
+        teacher_continued = Cell(classification_name(data, "teacher_continued"), metric)
         scratch, ours = row("scratch_soft", scratch_values), row("ours", ours_values)
         continued, longer = row("continued"), row("scratch_continued")
         rows += [
@@ -146,12 +147,14 @@ def _table2() -> Table:
             Row(f"{name}: W_S0 (no teacher)", (None, *row("pretrained")), control=True),
             Row(f"{name}: W_S0 continued, alpha = 0", (None, *continued), control=True),
             Row(f"{name}: Scratch with the budget of Ours", (None, *longer), control=True),
+            Row(f"{name}: teacher with the budget of Ours", (teacher_continued, *(None for _ in STUDENTS)), control=True),
         ]
         level = zip(STUDENTS, ours, ours_values, strict=True)
         claims += [
             Claim(f"{name}: Ours is above Scratch", tuple(zip(ours, scratch, strict=True))),
             *(Claim(f"{name}: Ours /{divisor} is above its teacher", ((cell, teacher),)) for divisor, cell, value in level
               if value > teacher_value),
+            Claim(f"{name}: Ours /{STUDENTS[0]} is above a teacher of the same budget", ((ours[0], teacher_continued),), control=True),
             Claim(f"{name}: Ours is above W_S0 continued without a teacher", tuple(zip(ours, continued, strict=True)), control=True),
             Claim(f"{name}: Ours is above Scratch of the same budget", tuple(zip(ours, longer, strict=True)), control=True),
         ]  # fmt: skip

@@ -94,7 +94,7 @@ def _compare(results: StudyResults, stages: list[Stage]) -> Comparison:
 
 def _label(stage: Stage) -> str | None:
     if stage.divisor == 1:
-        return TEACHER
+        return None if stage.init_rule == "ours" else TEACHER
     return _CLASSIFICATION.get((stage.init_rule, stage.targets)) if stage.task == "classification" else _STARTS.get(stage.init_rule)
 
 
