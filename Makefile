@@ -21,9 +21,9 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Two processes: most of the time goes into tracing, which uses one core.
+# Two processes: most of the time goes into tracing, which uses one core. Whoever is idle takes tests of the other.
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-slow: $(VENV)/.test
 	$(BIN)/python -m pytest -m slow

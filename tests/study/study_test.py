@@ -91,13 +91,13 @@ def test_a_plan_does_nothing(studied, tmp_path):
 
 @pytest.mark.timeout(1200)
 def test_killed_at_any_moment_and_continued(studied, tmp_path):
-    """Three times; the end has the scores of the study that nothing disturbed."""
+    """Twice; the end has the scores of the study that nothing disturbed."""
     config, _ = studied
     moments, kills = random.Random(0), 0
     command = [sys.executable, "-m", "tests.study.tiny_study", str(tmp_path / "study")]
-    while kills < 3:
+    while kills < 2:
         study = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
-        time.sleep(moments.uniform(10, 25))
+        time.sleep(moments.uniform(8, 20))
         if study.poll() is not None:
             break
         study.send_signal(signal.SIGKILL)

@@ -60,7 +60,7 @@ def own_records_of(worker) -> list[int]:
 
 
 def test_a_dead_worker_is_noticed_and_both_continue(tmp_path):
-    flags = ("--strategy=multi_worker", "--steps=40", "--checkpoint_steps=2")
+    flags = ("--strategy=multi_worker", "--steps=16", "--checkpoint_steps=2")
     workers = [start(tmp_path / "run", *flags, env=env) for env in environments()]
     wait_for_checkpoint(tmp_path / "run", workers[0])
     workers[1].kill()
@@ -74,7 +74,7 @@ def test_a_dead_worker_is_noticed_and_both_continue(tmp_path):
     assert [end(worker)[0] for worker in workers] == [0, 0]
     log = (tmp_path / "run" / "log.txt").read_text()
     assert log.count("continuing from ") == 1
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["steps"] == 40
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["steps"] == 16
 
 
 def test_sigterm_to_one_worker_stops_all_after_the_same_step(tmp_path):
