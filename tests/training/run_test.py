@@ -574,20 +574,20 @@ def test_other_data_of_the_same_name_are_refused(tmp_path, monkeypatch):
     assert run(config, override=True)["steps"] == 4
 
 
-@pytest.mark.parametrize("before", ["one", "mirrored"])
-def test_a_run_goes_on_with_another_number_of_replicas(teacher, tmp_path, monkeypatch, before):
-    """The step of a momentum and of batch norms over the global batch; moving variances differ by the factor N / (N - 1)."""
-    after = "mirrored" if before == "one" else "one"
+def test_a_run_goes_on_with_another_number_of_replicas(teacher, tmp_path, monkeypatch):
+    """From one to two and back. The step of a momentum and of batch norms over the global batch; moving variances differ by N / (N - 1)."""
     distillation = DistillationConfig(teacher=teacher[0], alpha=1.0, beta=0.5)
-    whole, stopped, continued = (
-        small_run(tmp_path / name, distillation=distillation, training={"strategy": strategy})
-        for name, strategy in (("whole", "one"), ("run", before), ("run", after))
-    )
+
+    def config(name, strategy):
+        return small_run(tmp_path / name, distillation=distillation, training={"strategy": strategy})
+
+    whole, continued = config("whole", "one"), config("run", "one")
     run(whole)
-    with monkeypatch.context() as patch:
-        ask_to_stop(patch, "on_train_batch_end", step=2)
-        with pytest.raises(RunStopped):
-            run(stopped)
+    for strategy, step in (("one", 1), ("mirrored", 3)):
+        with monkeypatch.context() as patch:
+            ask_to_stop(patch, "on_train_batch_end", step)
+            with pytest.raises(RunStopped, match=f"after step {step},"):
+                run(config("run", strategy))
     run(continued)
     one, other = (load_network(config.model_dir, "model", image_size=16) for config in (whole, continued))
     for weight, other_weight in zip(one.weights, other.weights, strict=True):
