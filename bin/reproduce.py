@@ -3,7 +3,7 @@ the controls that it lacks, and one report.
 
     kd-reproduce --scale=quick --model_dir=demo
     kd-reproduce --scale=small --seeds=0,1,2 --model_dir=study
-    kd-reproduce --scale=small --data=lfw:DIR --pairs_data=lfw:DIR --only=table2,table3 --dry_run --model_dir=study_lfw
+    kd-reproduce --scale=small --data=lfw:DIR --only=table2,table3 --dry_run --model_dir=study_lfw
     kd-reproduce --scale=paper --data=casia_webface:DIR --landmark_data=celeba:DIR --large_data=ms_celeb_1m:DIR --pairs_data=lfw:DIR \
                  --jobs=8 --precision=mixed_bfloat16 --model_dir=study_paper
 
@@ -11,7 +11,7 @@ quick is the chain without its tables, in minutes on two cores. small has all ta
 setting, for machines with accelerators; what it has no data for is left out.
 
 The study directory gets runs/, teachers/ (what they say of the views that students see), pairs/, images/ (the data set, decoded once),
-tables/ (Markdown and CSV), report.html, and seed0/ and so on with the runs by their names. A directory of runs/ is named by all that
+tables/ (Markdown, CSV and HTML), report.html, and seed0/ and so on with the runs by their names. A directory of runs/ is named by all that
 decides what comes out of it. Finished jobs are never run again: the same command continues an interrupted study, more seeds or tables add
 to it, and a changed setting runs what it reaches.
 """

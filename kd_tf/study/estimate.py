@@ -43,7 +43,7 @@ class Estimator:
         self._images = {}
 
     def seconds(self, name: str) -> float:
-        """Of a job that is not begun; pairs are taken for nothing."""
+        """Of a job from its beginning."""
         job = self._jobs[name]
         if isinstance(job, RunJob):
             return self._run_seconds(job)

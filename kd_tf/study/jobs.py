@@ -16,7 +16,7 @@ from kd_tf.data.sources import SourceConfig
 from kd_tf.evaluation.evaluate import EvaluationConfig, evaluate
 from kd_tf.networks.face_network import NetworkConfig
 from kd_tf.study.scales import PAIRS, Phase, Scale
-from kd_tf.study.stages import FACES, TARGETS, Stage
+from kd_tf.study.stages import FACES, TARGETS, Stage, make_stages
 from kd_tf.teachers.cache.manifest import MANIFEST_FILE
 from kd_tf.teachers.cache.store import TeacherCache
 from kd_tf.training.caching import CacheConfig, cache_teacher
@@ -75,7 +75,7 @@ class RunJob:
 
     @property
     def begun(self) -> bool:
-        """Whether there is a checkpoint to continue from."""
+        """Whether it has trained."""
         return os.path.isdir(RunDirectory(self.path).checkpoints)
 
     def run(self) -> None:
@@ -202,7 +202,7 @@ class JobGraph:
     def _run_job(self, stage: Stage, seed: int) -> RunJob:
         needs = [_job_name(stage.init, seed)] if stage.init else []
         distillation = DistillationConfig()
-        if stage.teacher:
+        if stage.taught:
             # A hint is of another layer than is stored.
             stored = self._scale.stores_teachers and stage.task != "hint"
             teacher = self._cache_job(self._stages[stage.teacher], stage, seed) if stored else self.run_job(stage.teacher, seed)
@@ -217,6 +217,10 @@ class JobGraph:
         """Without its directory, whose name it gives."""
         scale, schedule, phase = self._scale, self._scale.schedules[stage.task], self._phase(stage)
         init = self.run_job(stage.init, seed).path if stage.init else None
+        view = scale.view
+        if stage.task == "verification" and stage.teacher and scale.stores_teachers:
+            # An image may come more often than there are epochs; a control then sees again what the others do.
+            view = dataclasses.replace(view, views=self._stored_views(stage))
         batches = {"batch_size": schedule.batch_size}
         if stage.task == "verification":
             batches = {"identities_per_batch": schedule.batch_size // IMAGES_PER_IDENTITY, "images_per_identity": IMAGES_PER_IDENTITY}
@@ -236,7 +240,7 @@ class JobGraph:
                 **batches,
             ),
             source=self._source(stage.data),
-            view=scale.view,
+            view=view,
             network=NetworkConfig(scale.network, scale.teacher_divisor * stage.divisor, scale.batch_norm_momentum),
             distillation=distillation,
             verification=VerificationConfig(identity_weight=stage.identity_weight),
@@ -252,33 +256,36 @@ class JobGraph:
         return self._scale.data[data]
 
     def _cache_job(self, teacher: Stage, student: Stage, seed: int) -> CacheJob:
-        """What the teacher says of as many views as its students have epochs: then they see in each what they would see live."""
-        taught = [stage for stage in self._stages.values() if stage.teacher == teacher.name and stage.task == student.task]
-        views = math.ceil(max(self._phase(stage).epochs for stage in taught))
+        """What the teacher says of the views that its students see."""
         trained = self.run_job(teacher.name, seed)
         config = CacheConfig(
             teacher=trained.path,
             output="",
             source=self._source(student.data),
-            view=dataclasses.replace(self._scale.view, views=views, seed=seed),
+            view=dataclasses.replace(self._scale.view, views=self._stored_views(student), seed=seed),
             image_cache=self.image_cache(student.data) if self._scale.keeps_images else None,
             precision=self._machine.precision,
             strategy=self._machine.strategy,
         )
         name = _job_name(f"{teacher.name}_outputs", seed)
         settings = {key: value for key, value in dataclasses.asdict(config).items() if key not in _FREE_OF_CACHE}
-        path = self._path("teachers", name, json.dumps(settings, sort_keys=True))
+        path = self._path("teachers", name, json.dumps(settings, sort_keys=True, ensure_ascii=False))
         return CacheJob(name, path, (trained.name,), dataclasses.replace(config, output=path))
+
+    def _stored_views(self, student: Stage) -> int:
+        """As many as a teacher's students of a task have epochs."""
+        students = [stage for stage in make_stages().values() if stage.teacher == student.teacher and stage.task == student.task]
+        return math.ceil(max(self._phase(stage).epochs for stage in students))
 
     def _pairs_job(self, stage: Stage, seed: int) -> PairsJob:
         trained = self.run_job(stage.name, seed)
         config = EvaluationConfig(trained.path, "lfw", self._source(PAIRS), self._scale.view)
         name = _job_name(f"{stage.name}_pairs", seed)
-        path = self._path("pairs", name, json.dumps(dataclasses.asdict(config), sort_keys=True))
+        path = self._path("pairs", name, json.dumps(dataclasses.asdict(config), sort_keys=True, ensure_ascii=False))
         return PairsJob(name, path, (trained.name,), config)
 
     def _path(self, kind: str, name: str, settings: str) -> str:
-        """Where the study lies is no part of an address."""
+        """Where the study lies is no part of an address: one setting has the same in every study."""
         digest = hashlib.sha256(settings.replace(f"{self._directory}{os.sep}", "").encode(errors="surrogateescape")).hexdigest()
         return os.path.join(self._directory, kind, f"{name}-{digest[:_LETTERS]}")
 

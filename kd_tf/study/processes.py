@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from kd_tf.errors import InputError, RunStopped
 from kd_tf.study.jobs import Job
-from kd_tf.training.stop_signal import noticing_stop_signals
+from kd_tf.training.stop_signal import StopSignal, noticing_stop_signals
 
 JOBS_A_PROCESS = 12
 _SECONDS = 1.0
@@ -42,24 +42,37 @@ def run_jobs(jobs: dict[str, Job], processes: int, finished: Callable[[], None] 
     if total < len(jobs):
         _LOGGER.info("%d of %d jobs were finished before", len(jobs) - total, len(jobs))
     workers = [_Worker(place, processes) for place in range(min(processes, total))]
-    try:
-        with noticing_stop_signals() as stop:
+    # A second signal ends the process at once, here too; jobs notice that it is gone.
+    with noticing_stop_signals() as stop:
+        try:
             while waiting or any(worker.job for worker in workers):
-                if stop.number:
-                    raise RunStopped(f"stopped by {stop.name}; the same command continues", 128 + stop.number)
                 for worker in workers:
                     name = None if worker.job else _next(waiting, workers)
                     if name:
                         _LOGGER.info("job %d of %d: %s", total - len(waiting) + 1, total, name)
                         worker.start(waiting.pop(name))
-                busy = [worker for worker in workers if worker.job]
-                if sum(worker.ended() for worker in _with_news(busy)):
+                news = _with_news([worker for worker in workers if worker.job])
+                _check_not_stopped(stop)
+                if sum(worker.ended() for worker in news):
                     finished()
-    finally:
-        for worker in workers:
-            worker.stop()
-        for worker in workers:
-            worker.close()
+        finally:
+            for worker in workers:
+                worker.stop()
+            for worker in workers:
+                worker.close()
+        _check_not_stopped(stop)
+
+
+def share_gpus() -> None:
+    """Has this process take only what it needs of the GPUs, whose memory its jobs need; nothing where TensorFlow has begun already."""
+    for device in tf.config.list_physical_devices("GPU"):
+        with contextlib.suppress(RuntimeError):
+            tf.config.experimental.set_memory_growth(device, True)
+
+
+def _check_not_stopped(stop: StopSignal) -> None:
+    if stop.number:
+        raise RunStopped(f"stopped by {stop.name}; the same command continues", 128 + stop.number)
 
 
 def _next(waiting: dict[str, Job], workers: "list[_Worker]") -> str | None:
@@ -99,19 +112,21 @@ class _Worker:
         if self._process is None:
             spawn = multiprocessing.get_context("spawn")
             self.connection, theirs = spawn.Pipe()
-            self._process = spawn.Process(target=_work, args=(theirs, self._place, self._count), daemon=True)
+            self._process = spawn.Process(target=_work, args=(theirs, self._place, self._count, os.getpid()), daemon=True)
             self._process.start()
             theirs.close()
             self._jobs = 0
         self._jobs += 1
         self.job = job.name
-        self.connection.send(job)
+        # Whether its process has died, `ended` finds out.
+        with contextlib.suppress(OSError):
+            self.connection.send(job)
 
     def ended(self) -> bool:
         """Takes what its process says: logs it, raises it, or says whether the job is finished."""
         try:
             news = self.connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             job, self.job = self.job, None
             self._process.join()
             code = self._process.exitcode
@@ -145,33 +160,43 @@ class _Worker:
         self._process = None
 
 
-def _work(connection: Connection, place: int, count: int) -> None:
+def _work(connection: Connection, place: int, count: int, parent: int) -> None:
     """What a process does."""
     # A signal from the terminal comes to all processes at once; this one is told by the study's.
     os.setsid()
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _take_share(place, count)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logger = logging.getLogger("kd_tf")
     logger.setLevel(logging.INFO)
-    logger.addHandler(_ToStudy(connection))
+    study = _Study(connection)
+    logger.addHandler(study)
     logger.propagate = False
-    # The study's process is gone, or wants no more.
-    with contextlib.suppress(EOFError, OSError):
+    try:
         while True:
-            job = connection.recv()
-            try:
-                job.run()
-                connection.send(None)
-            except (InputError, RunStopped) as error:
-                connection.send(error)
-            except Exception as error:
-                traceback.print_exc()
-                connection.send(RunStopped(f"{job.name}: {type(error).__name__}: {error}"))
-    # Threads that read images may keep the interpreter from ending.
-    os._exit(0)
+            study.tell(_outcome(connection.recv()))
+    except (EOFError, OSError):
+        # The study is gone, or wants no more.
+        pass
+    finally:
+        # Threads that read images may keep the interpreter from ending.
+        os._exit(0)
+
+
+def _outcome(job: Job) -> Exception | None:
+    """Does a job; why it did not come to its end, None where it did."""
+    try:
+        job.run()
+    except (InputError, RunStopped) as error:
+        return error
+    except Exception as error:
+        traceback.print_exc()
+        return RunStopped(f"{job.name}: {type(error).__name__}: {error}")
+    return None
 
 
 def _take_share(place: int, count: int) -> None:
+    share_gpus()
     if count == 1:
         return
     devices = tf.config.list_physical_devices("GPU")
@@ -188,9 +213,14 @@ def _end_with(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-class _ToStudy(logging.handlers.QueueHandler):
-    """Sends what is logged to the study's process."""
+class _Study(logging.handlers.QueueHandler):
+    """The study's process, which is told what is logged, and how jobs end; threads that read images log too."""
+
+    def tell(self, message: logging.LogRecord | Exception | None) -> None:
+        """Sends it in one piece."""
+        with self.lock:
+            self.queue.send(message)
 
     def enqueue(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError):
-            self.queue.send(record)
+            self.tell(record)

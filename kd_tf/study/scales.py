@@ -134,6 +134,8 @@ def make_scale(name: str, data: Mapping[str, SourceConfig]) -> Scale:
         raise InputError(f"--scale={name} has no setting for --data={data[FACES].data}; it has for: {', '.join(sorted(makers))}")
     if LARGE in data or LANDMARKS in data:
         raise InputError(f"--scale={name} trains all tasks on --data; other data sets are for --scale=paper")
+    if PAIRS in data and kind == "lfw":
+        raise InputError(f"--pairs_data={data[PAIRS].data} would be of people that --data={data[FACES].data} is trained on")
     return makers[kind]({**data, LANDMARKS: data[FACES]})
 
 

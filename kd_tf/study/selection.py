@@ -13,7 +13,7 @@ from scipy import stats
 from kd_tf.errors import InputError
 from kd_tf.files import write_whole
 from kd_tf.study.jobs import RunJob
-from kd_tf.study.processes import run_jobs
+from kd_tf.study.processes import run_jobs, share_gpus
 from kd_tf.study.runs import check_runs
 from kd_tf.study.table import markdown_table
 from kd_tf.training.config import DistillationConfig, RunConfig
@@ -78,6 +78,7 @@ def select_targets(config: RunConfig, seeds: list[int]) -> str:
       InputError: a task or a split without a score, no teacher, too few seeds, or see `kd_tf.training.run.run`.
     """
     _check(config, seeds)
+    share_gpus()
     configs = {
         f"alpha {alpha}, beta {beta}, seed {seed}": _run_config(config, (alpha, beta), seed) for alpha, beta in CELLS for seed in seeds
     }

@@ -34,7 +34,7 @@ class Stage:
       data: what it is trained on: `FACES`, `LARGE` or `LANDMARKS`.
       init: the stage that it starts from; None: from scratch.
       init_rule: what the paper calls such a start; None: it has no name for it.
-      teacher: the stage that teaches; None: nobody.
+      teacher: the stage that teaches, or whose students a control without targets is compared with; None: nobody.
       targets: what of the teacher is matched, of `TARGETS`.
       identity_weight: of the joint verification loss.
     """
@@ -50,15 +50,15 @@ class Stage:
     targets: str = "none"
     identity_weight: float = 0.0
 
-    def __post_init__(self):
-        if self.targets == "none":
-            # A control is taught by nobody; its targets have no weight.
-            object.__setattr__(self, "teacher", None)
+    @property
+    def taught(self) -> bool:
+        """Whether it matches something of its teacher."""
+        return bool(TARGETS[self.targets])
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The stages that must be finished before it."""
-        return tuple(name for name in (self.init, self.teacher) if name)
+        return tuple(name for name in (self.init, self.teacher if self.taught else None) if name)
 
 
 def make_stages() -> dict[str, Stage]:
@@ -157,16 +157,18 @@ def _verification(loss: str) -> list[Stage]:
 
 
 def _cells(kind: str, equation: str, start: str, divisor: int, data: str, **options) -> list[Stage]:
-    """Each start with each of the targets: the task's own pre-training, the distilled student, and W_S0, which nobody taught."""
+    """Each start with each of the targets: the task's own pre-training, the distilled student, and W_S0; W_S0 continued, which is what the
+    distilled student would be had nobody taught it, with none.
+    """
     task = "alignment" if kind == "alignment" else "verification"
     starts = {"pretrain": (start, "pretrain"), "distill": (f"ours_{divisor}", "distill"), "undistilled": (f"pretrained_{divisor}", None)}
+    cells = [(row, init, rule, targets) for row, (init, rule) in starts.items() for targets in CELL_TARGETS]
     return [
         Stage(
             cell_name(kind, row, targets, divisor), f"{kind} from {init}, {_words(targets)} ({equation})", task, divisor, data,
             init=init, init_rule=rule, teacher=f"{kind}_teacher", targets=targets, **options,
         )
-        for row, (init, rule) in starts.items()
-        for targets in CELL_TARGETS
+        for row, init, rule, targets in [*cells, ("continued", f"continued_{divisor}", None, "none")]
     ]  # fmt: skip
 
 

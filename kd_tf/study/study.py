@@ -7,20 +7,24 @@ import logging
 import os
 import time
 
+import tensorflow as tf
+
 from kd_tf.data.dataset import open_data, prepare_data
 from kd_tf.errors import InputError
 from kd_tf.evaluation.baselines import majority_baseline, mean_shape_baseline, pixel_baseline
+from kd_tf.evaluation.verification import open_pairs
 from kd_tf.files import locked, write_whole
 from kd_tf.study.estimate import Estimator
 from kd_tf.study.jobs import JobGraph, Machine
-from kd_tf.study.processes import run_jobs
+from kd_tf.study.processes import run_jobs, share_gpus
 from kd_tf.study.rendering import csv_text, html, markdown
 from kd_tf.study.report.report import write_report
 from kd_tf.study.results import StudyResults
 from kd_tf.study.runs import check_runs
-from kd_tf.study.scales import Scale
+from kd_tf.study.scales import PAIRS, Scale
 from kd_tf.study.stages import FACES, LANDMARKS, make_stages, with_needs
 from kd_tf.study.table import markdown_table, overview
+from kd_tf.training.run_directory import FLAGS_FILE, LOCK_FILE
 
 _LOGGER = logging.getLogger(__name__)
 # Comparing pixels takes time with the square of this.
@@ -52,12 +56,15 @@ class StudyConfig:
 
     def __post_init__(self):
         seeds = ",".join(map(str, self.seeds))
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise InputError(f"--seeds={seeds} must be different numbers, none below 0")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or not 0 <= min(self.seeds) <= max(self.seeds) < 2**32:
+            raise InputError(f"--seeds={seeds} must be different numbers from 0 to {2**32 - 1}")
         if self.processes < 1:
             raise InputError(f"--jobs={self.processes} must be at least 1")
         if self.processes > 1 and self.machine.strategy != "one":
             raise InputError(f"--jobs={self.processes} gives each job a device of its own: use --strategy=one")
+        devices = len(tf.config.list_physical_devices("GPU"))
+        if 0 < devices < self.processes:
+            raise InputError(f"--jobs={self.processes} gives each job a GPU of its own, and there are {devices}")
 
 
 class Study:
@@ -77,10 +84,32 @@ class Study:
         wanted = config.scale.stage_names(self.tables)
         self.stages = with_needs(stages, wanted)
         on_pairs = {cell.stage for table in self.tables for cell in table.cells if cell.metric == "lfw_accuracy"} & wanted
+        self._check_use(wanted, on_pairs)
         self._graph = JobGraph(config.scale, self.stages, on_pairs, config.directory, list(config.seeds), config.machine)
 
+    def _check_use(self, wanted: set[str], on_pairs: set[str]) -> None:
+        """Raises `InputError` where something was asked for of which nothing would come."""
+        for table in self.tables:
+            if table.key in self._config.only and not wanted & {cell.stage for cell in table.cells}:
+                raise InputError(f"--only={table.key} needs data that there is not: give --landmark_data or --large_data")
+        if self._config.scale.has(PAIRS) and not on_pairs:
+            raise InputError("--pairs_data has no effect: only Table 2 is scored on pairs")
+
+    def check(self) -> None:
+        """Raises `InputError` for bad input, as far as it can be told before anything is done."""
+        share_gpus()
+        _check_directory(self._config.directory)
+        check_runs(job.config for job in self._graph.runs.values())
+        if self._config.scale.has(PAIRS):
+            open_pairs("lfw", self._config.scale.data[PAIRS].data)
+
     def plan(self) -> str:
-        """What would be done, in which order, and how long it would take here; Markdown."""
+        """What would be done, in which order, and how long it would take here; Markdown.
+
+        Raises:
+          InputError: see `check`.
+        """
+        self.check()
         estimator = Estimator(self._graph.jobs)
         rows, total = [["job", "state", "needs", "seconds"]], 0.0
         for name, job in self._graph.jobs.items():
@@ -101,10 +130,11 @@ class Study:
           RunStopped: see `run_jobs`.
         """
         begun, directory = time.perf_counter(), self._config.directory
-        _check_directory(directory)
-        check_runs(job.config for job in self._graph.runs.values())
+        self.check()
         os.makedirs(directory, exist_ok=True)
-        with locked(os.path.join(directory, "lock"), f"--model_dir={directory}: another process is at this study; wait for it or stop it"):
+        with locked(
+            os.path.join(directory, LOCK_FILE), f"--model_dir={directory}: another process is at this study; wait for it or stop it"
+        ):
             baselines = self._baselines()
             self._link_runs()
             run_jobs(self._graph.jobs, self._config.processes, lambda: self._write_tables(self.results(baselines)))
@@ -155,7 +185,7 @@ class Study:
                     os.symlink(os.path.relpath(run, folder), link)
 
     def _baselines(self) -> dict[str, dict[str, float]]:
-        """What needs no network, of the data of classification and of alignment."""
+        """What needs no network."""
         path = os.path.join(self._config.directory, "baselines.json")
         settings = repr([self._config.scale.data, self._config.scale.view])
         if os.path.exists(path):
@@ -170,27 +200,24 @@ class Study:
     def _measure_baselines(self) -> dict[str, dict[str, float]]:
         _LOGGER.info("baselines, which need no network")
         scale = self._config.scale
-        tasks = {stage.data for stage in self.stages.values()}
-        faces = self._open(FACES)
+        faces = open_data(scale.data[FACES], scale.view)
         baselines = {"majority": {"top1": majority_baseline(faces.train, faces.test)}}
         if len(faces.train) <= _IMAGES_TO_COMPARE:
-            baselines["pixel nearest neighbour"] = pixel_baseline(faces.train, faces.test, faces.view)
-        if LANDMARKS in tasks and scale.has(LANDMARKS):
-            landmarks = self._open(LANDMARKS)
+            read = prepare_data(faces, self._graph.image_cache(FACES) if scale.keeps_images else None)
+            baselines["pixel nearest neighbour"] = pixel_baseline(read.train, read.test, read.view)
+        if scale.has(LANDMARKS):
+            landmarks = open_data(scale.data[LANDMARKS], scale.view)
             baselines["mean shape"] = mean_shape_baseline(landmarks.train, landmarks.test, landmarks.view)
         return baselines
-
-    def _open(self, role: str):
-        scale = self._config.scale
-        return prepare_data(open_data(scale.data[role], scale.view), self._graph.image_cache(role) if scale.keeps_images else None)
 
 
 def _check_directory(directory: str) -> None:
     """Raises `InputError` where a study cannot be in the directory."""
-    ours = {"runs", "teachers", "pairs", "images", "tables", "report.html", "baselines.json", "lock"}
     if os.path.exists(directory) and not os.path.isdir(directory):
         raise InputError(f"--model_dir={directory} is no folder")
-    if os.path.isdir(directory) and os.listdir(directory) and not ours & set(os.listdir(directory)):
+    found = set(os.listdir(directory)) if os.path.isdir(directory) else set()
+    # One that was killed at its very beginning has a lock, and perhaps images.
+    if FLAGS_FILE in found or (found - {LOCK_FILE, "images"} and not found & {"runs", "baselines.json"}):
         raise InputError(f"--model_dir={directory} is not empty and no study; give another directory")
 
 

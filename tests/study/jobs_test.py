@@ -52,6 +52,16 @@ def test_a_cache_has_the_views_that_its_students_see():
     assert cache.config.teacher == graph.run_job("alignment_teacher", 3).path
 
 
+def test_a_control_sees_the_views_that_are_stored_for_the_others():
+    cells = [f"triplet_distill_{targets}_8" for targets in ("none", "soft")]
+    graph = make_graph(stages=cells)
+    assert [graph.run_job(cell, 0).config.view.views for cell in cells] == [3, 3]
+    assert graph.jobs["triplet_teacher_outputs_seed0"].config.view.views == 3
+    assert graph.run_job("triplet_teacher", 0).config.view.views is None
+    live = make_graph(dataclasses.replace(make_scale("small", DRAWN), stores_teachers=False), stages=cells)
+    assert [live.run_job(cell, 0).config.view.views for cell in cells] == [None, None]
+
+
 def test_a_live_teacher_and_one_of_hints():
     live = make_graph(dataclasses.replace(make_scale("small", DRAWN), stores_teachers=False), stages=["fitnet_8"])
     assert not any(isinstance(job, CacheJob) for job in live.jobs.values())

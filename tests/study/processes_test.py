@@ -1,6 +1,7 @@
 import dataclasses
 import logging
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -83,3 +84,24 @@ def wait_for(path):
     while not path.exists() or not path.read_text():
         assert time.monotonic() - begun < SECONDS
         time.sleep(0.05)
+
+
+def test_a_process_that_is_not_up_yet_learns_of_it_too(tmp_path):
+    study = subprocess.Popen([sys.executable, "-m", "tests.study.fake_jobs", str(tmp_path / "long")], stderr=subprocess.DEVNULL)
+    children = pathlib.Path(f"/proc/{study.pid}/task/{study.pid}/children")
+    while not (started := [int(child) for child in children.read_text().split() if "spawn_main" in command_of(child)]):
+        time.sleep(0.01)
+    study.kill()
+    study.wait()
+    begun = time.monotonic()
+    while "spawn_main" in command_of(started[0]):
+        assert time.monotonic() - begun < SECONDS
+        time.sleep(0.1)
+
+
+def command_of(process) -> str:
+    """Empty where it has ended."""
+    try:
+        return pathlib.Path(f"/proc/{process}/cmdline").read_text()
+    except OSError:
+        return ""

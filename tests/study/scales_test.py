@@ -57,6 +57,11 @@ def test_what_has_no_data_is_left_out():
     ("name", "data", "message"),
     [
         ("quick", {FACES: SourceConfig("folder:/x")}, "--scale=quick has no setting for --data=folder:/x; it has for: lfw, synthetic"),
+        (
+            "small",
+            {FACES: SourceConfig("lfw:/faces"), PAIRS: SourceConfig("lfw:/faces")},
+            "--pairs_data=lfw:/faces would be of people that --data=lfw:/faces is trained on",
+        ),
         ("small", DRAWN | {LARGE: SourceConfig("ms_celeb_1m:/m")}, "--scale=small trains all tasks on --data; other data sets are for"),
     ],
 )

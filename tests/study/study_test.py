@@ -113,7 +113,8 @@ def test_killed_at_any_moment_and_continued(studied, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seeds": (0, 0)}, "--seeds=0,0 must be different numbers"),
+        ({"seeds": (0, 0)}, "--seeds=0,0 must be different numbers from 0 to 4294967295"),
+        ({"seeds": (2**32,)}, "--seeds=4294967296 must be different numbers from 0 to 4294967295"),
         ({"processes": 0}, "--jobs=0 must be at least 1"),
         ({"source": SourceConfig(identities=6, pictures=5, picture_size=24)}, "--identities_per_batch=8 needs as many identities"),
         ({"only": ("table3",)}, "--only=table3 is no table of --scale=quick"),
@@ -129,5 +130,11 @@ def test_a_folder_of_something_else(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="is not empty and no study"):
         Study(tiny_config(tmp_path)).run()
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("flags.txt", "lock"):
+        (run / name).write_text("")
+    with pytest.raises(InputError, match="is not empty and no study"):
+        Study(tiny_config(run)).plan()
     with pytest.raises(InputError, match="is no folder"):
         Study(tiny_config(tmp_path / "notes.txt")).run()
