@@ -15,7 +15,7 @@ from kd_tf.flags import data_flags, distillation_flags, network_flags, run_flags
 from kd_tf.study.jobs import JobGraph, Machine, PairsJob
 from kd_tf.study.scales import PAIRS, make_scale
 from kd_tf.study.stages import FACES, LANDMARKS, LARGE, Stage, make_stages, with_needs
-from kd_tf.study.tables import Table, make_tables
+from kd_tf.study.tables import PAIRS_METRIC, Table, make_tables, stages_on_pairs
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = {
@@ -25,7 +25,6 @@ DATA = {
     PAIRS: "lfw:data/lfw",
 }
 SEED = 0
-PAIRS_METRIC = "lfw_accuracy"
 # Other flags stand in a recipe where they differ from the binary's defaults.
 ALWAYS = ("task", "model_dir", "epochs", "learning_rate", "data", "network", "width_divisor", "alpha", "beta")
 
@@ -51,8 +50,7 @@ def make_recipe_stages() -> dict[str, Stage]:
 def make_graph(stages: dict[str, Stage]) -> JobGraph:
     """Their jobs in the paper's setting."""
     scale = make_scale("paper", {role: SourceConfig(data) for role, data in DATA.items()})
-    on_pairs = {cell.stage for table in make_tables().values() for cell in table.cells if cell.metric == PAIRS_METRIC}
-    return JobGraph(scale, stages, on_pairs, "", [SEED], Machine())
+    return JobGraph(scale, stages, stages_on_pairs(make_tables().values()), "", [SEED], Machine())
 
 
 def flagfiles(graph: JobGraph, stages: Iterable[str]) -> dict[str, str]:

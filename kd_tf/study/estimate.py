@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import statistics
 import time
 
 import numpy as np
@@ -10,10 +9,10 @@ import tensorflow as tf
 
 from kd_tf.networks.face_network import NetworkConfig, make_face_network
 from kd_tf.study.jobs import CacheJob, Job, RunJob
+from kd_tf.training.ledger import median_seconds
 from kd_tf.training.prepared import open_run_data
 from kd_tf.training.strategy import precision_policy
 
-_STEPS = 3
 # Large enough to tell the speed of a step, small enough for the widest network on a CPU.
 _IMAGES = {"small": 64, "large": 8}
 _LARGE_IMAGE = 112
@@ -96,14 +95,4 @@ def _measure(network: NetworkConfig, image_size: int, precision: str) -> Speed:
 
     train().numpy()
     start = time.perf_counter() - begun
-    infer().numpy()
-    return Speed(_median_seconds(train) / count, _median_seconds(infer) / count, start)
-
-
-def _median_seconds(call) -> float:
-    seconds = []
-    for _ in range(_STEPS):
-        begun = time.perf_counter()
-        call().numpy()
-        seconds.append(time.perf_counter() - begun)
-    return statistics.median(seconds)
+    return Speed(median_seconds(train) / count, median_seconds(infer) / count, start)

@@ -33,10 +33,6 @@ class StudyResults:
     runs: Mapping[str, Mapping[int, RunConfig]]
     baselines: Mapping[str, Mapping[str, float]]
 
-    def values(self, cell: Cell) -> dict[int, float]:
-        """The cell's score by seed, percent; empty where it is not measured."""
-        return cell_values(cell, self.scores)
-
 
 def cell_values(cell: Cell, scores: Scores) -> dict[int, float]:
     """The score of a cell by seed; empty where it is not measured."""

@@ -24,6 +24,7 @@ from kd_tf.study.runs import check_runs
 from kd_tf.study.scales import PAIRS, Scale
 from kd_tf.study.stages import FACES, LANDMARKS, make_stages, with_needs
 from kd_tf.study.table import markdown_table, overview
+from kd_tf.study.tables import stages_on_pairs
 from kd_tf.training.run_directory import FLAGS_FILE, LOCK_FILE
 
 _LOGGER = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ class Study:
         stages = make_stages()
         wanted = config.scale.stage_names(self.tables)
         self.stages = with_needs(stages, wanted)
-        on_pairs = {cell.stage for table in self.tables for cell in table.cells if cell.metric == "lfw_accuracy"} & wanted
+        on_pairs = stages_on_pairs(self.tables) & wanted
         self._check_use(wanted, on_pairs)
         self._graph = JobGraph(config.scale, self.stages, on_pairs, config.directory, list(config.seeds), config.machine)
 

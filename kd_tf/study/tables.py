@@ -4,6 +4,7 @@ Values are those of arXiv 1709.02929v2, percent. Rows that the paper does not ha
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 from kd_tf.study.stages import CELL_TARGETS, FACES, LARGE, NARROWEST, STUDENTS, cell_name, classification_name
 
@@ -14,7 +15,7 @@ class Cell:
 
     Attributes:
       stage: whose it is.
-      metric: a key of the stage's `metrics.json`, or `lfw_accuracy`.
+      metric: a key of the stage's `metrics.json`, or `PAIRS_METRIC`.
       paper: what the paper has there; None: nothing.
     """
 
@@ -74,9 +75,15 @@ class Table:
 
 
 TEACHER = "teacher"
+PAIRS_METRIC = "lfw_accuracy"
 TARGET_COLUMNS = ("(0, 0)", "(0, 1) hidden", "(1, 0) soft", "(1, 1) both")
 _NONE, _HIDDEN, _SOFT, _BOTH = CELL_TARGETS
 _NOTHING = (None,) * len(STUDENTS)
+
+
+def stages_on_pairs(tables: Iterable[Table]) -> set[str]:
+    """The stages whose accuracy on the pairs of LFW the tables show."""
+    return {cell.stage for table in tables for cell in table.cells if cell.metric == PAIRS_METRIC}
 
 
 def make_tables() -> dict[str, Table]:
@@ -124,9 +131,9 @@ def _table2() -> Table:
     """Top-1 on both data sets, and the accuracy of the same networks on the pairs of LFW."""
     values = {
         (FACES, "top1"): (88.61, (82.25, 79.36, 66.12), (91.01, 87.21, 75.06)),
-        (FACES, "lfw_accuracy"): (97.67, (97.27, 96.70, 95.12), (98.20, 97.57, 96.18)),
+        (FACES, PAIRS_METRIC): (97.67, (97.27, 96.70, 95.12), (98.20, 97.57, 96.18)),
         (LARGE, "top1"): (90.53, (84.59, 81.94, 57.84), (88.38, 85.26, 70.98)),
-        (LARGE, "lfw_accuracy"): (99.11, (98.61, 98.03, 96.33), (98.88, 98.18, 96.98)),
+        (LARGE, PAIRS_METRIC): (99.11, (98.61, 98.03, 96.33), (98.88, 98.18, 96.98)),
     }
     rows, claims = [], []
     for (data, metric), (teacher_value, scratch_values, ours_values) in values.items():

@@ -105,7 +105,7 @@ class CostLedger:
             def ask():
                 return strategy.run(teacher.__call__, args=part)
 
-            self._teacher_seconds = _median_seconds(lambda: strategy.experimental_local_results(ask()))
+            self._teacher_seconds = median_seconds(lambda: strategy.experimental_local_results(ask()))
 
     @property
     def images_per_second(self) -> float:
@@ -150,7 +150,7 @@ def _now() -> tf.Tensor:
     return tf.numpy_function(time.perf_counter, [], tf.float64)
 
 
-def _median_seconds(call) -> float:
+def median_seconds(call) -> float:
     """Of a few calls after one that compiles, with all that they return on the host."""
     seconds = []
     for _ in range(1 + TIMINGS):

@@ -10,7 +10,7 @@ import pytest
 from kd_tf.data.sources import SourceConfig
 from kd_tf.data.synthetic.source import SyntheticSource
 from kd_tf.study.jobs import JobGraph, Machine
-from kd_tf.study.results import StudyResults
+from kd_tf.study.results import StudyResults, cell_values
 from kd_tf.study.scales import PAIRS, Phase, Scale, make_scale
 from kd_tf.study.stages import FACES, LANDMARKS, LARGE, make_stages, with_needs
 from kd_tf.study.study import Study, StudyConfig
@@ -88,5 +88,5 @@ def score_on_pairs(scale, directory):
 def test_all_tables(data, tmp_path):
     results = run_study(small_scale(data), tmp_path / "study")
     for table in results.tables:
-        assert all(results.values(cell) for cell in table.cells)
+        assert all(cell_values(cell, results.scores) for cell in table.cells)
     assert len(os.listdir(tmp_path / "study" / "tables")) == 1 + 3 * 5

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from kd_tf.study.results import StudyResults
 from kd_tf.study.selection import SCORES
 from kd_tf.study.stages import LARGE, Stage
+from kd_tf.study.tables import TEACHER
 
-TEACHER = "teacher"
 # Lines of students by how they begin, for classification and what they are taught.
 _CLASSIFICATION = {
     ("scratch", "soft"): "Scratch",

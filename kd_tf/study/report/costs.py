@@ -6,9 +6,9 @@ from kd_tf.study.report.comparison import scores_of
 from kd_tf.study.report.evidence import Evidence
 from kd_tf.study.report.parts import Content, NumberTable
 from kd_tf.study.results import StudyResults
+from kd_tf.study.table import ABSENT
 from kd_tf.training.ledger import COSTS
 
-ABSENT = "-"
 # What a run spends its time on; the first is training.
 SECONDS = ("seconds", "evaluation_seconds", "checkpoint_seconds")
 
@@ -21,8 +21,8 @@ def cost_ledger(evidence: Evidence) -> Content:
         return Content(missing=("No stage is finished yet, so nothing is known of what they take.",))
     hours = sum(metrics.get(key, 0.0) for metrics in runs for key in SECONDS) / 3600
     text = (
-        f"In all {hours:,.2f} hours in {len(runs)} finished runs: training, evaluation and checkpoints; of a run that was interrupted, "
-        "what its last process spent. Each row is the mean over the stage's seeds.",
+        f"In all {hours:,.2f} hours in {len(runs)} finished runs: training, evaluation and checkpoints, without what it took to store "
+        "the teachers' outputs; of a run that was interrupted, what its last process spent. Each row is the mean over the stage's seeds.",
     )
     return Content(text=text, numbers=(_table(results),))
 

@@ -4,10 +4,11 @@ import numpy as np
 
 from kd_tf.evaluation.answers import Answers
 from kd_tf.evaluation.landmarks import normalized_errors
-from kd_tf.study.report.comparison import TEACHER, best_stage
+from kd_tf.study.report.comparison import best_stage
 from kd_tf.study.report.evidence import Evidence
 from kd_tf.study.report.parts import Card, Content, Gallery, Picture
 from kd_tf.study.report.photographs import make_legend, marked_uri
+from kd_tf.study.tables import TEACHER
 
 # Of each kind.
 SHOWN = 3

@@ -10,7 +10,7 @@ from kd_tf.errors import InputError
 from kd_tf.files import write_whole
 from kd_tf.study import rendering
 from kd_tf.study.report.about import about
-from kd_tf.study.report.costs import ABSENT, cost_ledger
+from kd_tf.study.report.costs import cost_ledger
 from kd_tf.study.report.curves import threshold_curves
 from kd_tf.study.report.evidence import Evidence
 from kd_tf.study.report.faces import sample_faces
@@ -19,6 +19,7 @@ from kd_tf.study.report.learning import learning_curves
 from kd_tf.study.report.parts import Content, NumberTable
 from kd_tf.study.report.tradeoff import tradeoff
 from kd_tf.study.results import StudyResults
+from kd_tf.study.table import ABSENT
 
 TEMPLATE = "report.html.jinja"
 
