@@ -84,8 +84,19 @@ def _notes(table: Table, scores: Scores) -> list[str]:
         legend += f";{CONTROL_MARK} is a control, which the paper does not have"
     if verdicts(table, scores):
         legend += ". Below, differences above 0 speak for what is said, and intervals are Student's t over the seeds"
-    left_out = "; ".join(row.title for row in table.rows if row not in shown)
+    left_out = "; ".join(_left_out(table, shown))
     return [f"{legend}.", *([f"Not measured here: {left_out}."] if left_out else [])]
+
+
+def _left_out(table: Table, shown: list[Row]) -> list[str]:
+    """The titles of rows that are not shown; of a group of rows none of which is shown, what they have in common."""
+    shown_groups = {_group(row) for row in shown}
+    return list(dict.fromkeys(row.title if _group(row) in shown_groups else _group(row) for row in table.rows if row not in shown))
+
+
+def _group(row: Row) -> str:
+    """What stands before the colon of a title."""
+    return row.title.partition(": ")[0]
 
 
 def _title(row: Row) -> str:

@@ -57,7 +57,7 @@ def test_markdown():
             "",
             LEGEND,
             "",
-            "Not measured here: large: Ours; large: a control.",
+            "Not measured here: large.",
             "",
             *(f"- {sentence}" for sentence in SENTENCES),
             "",
@@ -71,8 +71,7 @@ def test_markdown_of_one_seed():
     assert "| Ours    | 84.00 [75.06] | - [96.18] |" in text
     # One cell alone says nothing of a claim, and a control that is not shown needs no legend.
     assert text.endswith(
-        "\nMean ± standard deviation over the seeds [the paper's value].\n"
-        "\nNot measured here: Scratch; W_S0 < Ours; large: Ours; large: a control.\n"
+        "\nMean ± standard deviation over the seeds [the paper's value].\n\nNot measured here: Scratch; W_S0 < Ours; large.\n"
     )
 
 
@@ -155,7 +154,7 @@ def test_html_parsed():
     assert page.of("td") == [({}, text) for text in ("81.00 ± 1.00 [66.12]", "", "86.00 ± 2.00 [75.06]", "- [96.18]", "81.00 ± 0.00", "")]
     assert page.of("span") == [({"class": "paper"}, f"[{value}]") for value in ("66.12", "75.06", "96.18")]
     assert [attributes for attributes, _ in page.of("tr")] == [{}, {}, {}, {"class": "control"}]
-    assert [text for _, text in page.of("p")] == [LEGEND, "Not measured here: large: Ours; large: a control."]
+    assert [text for _, text in page.of("p")] == [LEGEND, "Not measured here: large."]
     assert page.of("li") == [({}, SENTENCES[0]), ({"class": "control"}, SENTENCES[1])]
     assert len(page.of("thead")) == len(page.of("tbody")) == len(page.of("table")) == len(page.of("ul")) == 1
 
