@@ -21,6 +21,7 @@ from kd_tf.bin import application
 from absl import flags
 
 from kd_tf.flags import data_flags, distillation_flags, network_flags, run_flags, selection_flags, training_flags
+from kd_tf.flags.numbers import whole_numbers
 from kd_tf.study.selection import select_targets
 
 NOT_HERE = {"targets", "logits_weight", "seed", "validation", "override"}
@@ -35,7 +36,7 @@ def main() -> None:
     distillation = distillation_flags.distillation_config_from_flags()
     if not distillation_flags.BETA.present:
         distillation = dataclasses.replace(distillation, beta=1.0)
-    print(f"\n{select_targets(run_flags.run_config_from_flags(distillation), selection_flags.seeds_from_flags())}")
+    print(f"\n{select_targets(run_flags.run_config_from_flags(distillation), whole_numbers(selection_flags.SEEDS))}")
 
 
 def run() -> None:

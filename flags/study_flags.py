@@ -5,6 +5,7 @@ from absl import flags
 from kd_tf.data.sources import SourceConfig
 from kd_tf.errors import InputError
 from kd_tf.flags import data_flags, run_flags, training_flags
+from kd_tf.flags.numbers import whole_numbers
 from kd_tf.flags.paths import absolute_path
 from kd_tf.study.jobs import Machine
 from kd_tf.study.scales import PAIRS, SCALES, make_scale
@@ -31,14 +32,10 @@ def study_config_from_flags(command: str) -> StudyConfig:
             data[role] = SourceConfig(f"{name}:{absolute_path(path)}" if path else name)
     if PAIRS in data and not data[PAIRS].data.startswith("lfw:"):
         raise InputError(f"--pairs_data={PAIRS_DATA.value} must be lfw:PATH")
-    try:
-        seeds = tuple(int(seed) for seed in SEEDS.value)
-    except ValueError:
-        raise InputError(f"--seeds={','.join(SEEDS.value)} must be numbers, such as 0,1,2") from None
     return StudyConfig(
         scale=make_scale(SCALE.value, data),
         directory=absolute_path(run_flags.MODEL_DIR.value),
-        seeds=seeds,
+        seeds=tuple(whole_numbers(SEEDS)),
         only=tuple(ONLY.value),
         machine=Machine(training_flags.PRECISION.value, training_flags.STRATEGY.value),
         processes=JOBS.value,

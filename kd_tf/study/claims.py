@@ -11,9 +11,9 @@ import numpy as np
 from scipy import stats
 
 from kd_tf.study.results import Scores, cell_values
+from kd_tf.study.selection import CONFIDENCE
 from kd_tf.study.tables import TEACHER, Cell, Claim, Row, Table
 
-CONFIDENCE = 0.95
 HOLDS, OPPOSITE, UNTOLD = "holds", "does not hold", "cannot be told"
 # Percent: differences nearer than this are equal but for their rounding to float32.
 RESOLUTION = 1e-4

@@ -10,7 +10,7 @@ import tensorflow as tf
 from kd_tf.networks.face_network import NetworkConfig, make_face_network
 from kd_tf.study.jobs import CacheJob, Job, RunJob
 from kd_tf.training.ledger import median_seconds
-from kd_tf.training.prepared import open_run_data
+from kd_tf.training.prepared import opening_once
 from kd_tf.training.strategy import precision_policy
 
 # Large enough to tell the speed of a step, small enough for the widest network on a CPU.
@@ -39,7 +39,7 @@ class Estimator:
 
     def __init__(self, jobs: dict[str, Job]):
         self._jobs = jobs
-        self._images = {}
+        self._open_data = opening_once()
 
     def seconds(self, name: str) -> float:
         """Of a job from its beginning."""
@@ -68,11 +68,7 @@ class Estimator:
         return next(job.config.network for job in self._jobs.values() if isinstance(job, RunJob) and job.path == path)
 
     def _training_images(self, job: RunJob) -> int:
-        config = job.config
-        key = (config.source, config.split, config.task == "alignment")
-        if key not in self._images:
-            self._images[key] = len(open_run_data(config).train)
-        return self._images[key]
+        return len(self._open_data(job.config).train)
 
 
 @functools.cache

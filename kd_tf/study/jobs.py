@@ -92,9 +92,13 @@ class CacheJob:
     """Stores what a teacher says of the views that its students see."""
 
     name: str
-    path: str
     needs: tuple[str, ...]
     config: CacheConfig
+
+    @property
+    def path(self) -> str:
+        """The directory of the cache."""
+        return self.config.output
 
     @property
     def finished(self) -> bool:
@@ -270,7 +274,7 @@ class JobGraph:
         name = _job_name(f"{teacher.name}_outputs", seed)
         settings = {key: value for key, value in dataclasses.asdict(config).items() if key not in _FREE_OF_CACHE}
         path = self._path("teachers", name, json.dumps(settings, sort_keys=True, ensure_ascii=False))
-        return CacheJob(name, path, (trained.name,), dataclasses.replace(config, output=path))
+        return CacheJob(name, (trained.name,), dataclasses.replace(config, output=path))
 
     def _stored_views(self, student: Stage) -> int:
         """As many as a teacher's students of a task have epochs."""

@@ -201,7 +201,7 @@ def _take_share(place: int, count: int) -> None:
         return
     devices = tf.config.list_physical_devices("GPU")
     if devices:
-        tf.config.set_visible_devices(devices[place % len(devices)], "GPU")
+        tf.config.set_visible_devices(devices[place], "GPU")
     threads = max(1, len(os.sched_getaffinity(0)) // count)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
 

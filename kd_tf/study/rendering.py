@@ -4,11 +4,9 @@ import csv
 import io
 from html import escape
 
-import numpy as np
-
 from kd_tf.study.claims import level_students, verdicts
 from kd_tf.study.results import Scores, cell_values
-from kd_tf.study.table import ABSENT, markdown_table
+from kd_tf.study.table import ABSENT, markdown_table, mean_and_deviation, with_spread
 from kd_tf.study.tables import Cell, Row, Table
 
 CSV_COLUMNS = ("table", "row", "column", "control", "metric", "stage", "paper", "mean", "std", "seeds", "values")
@@ -108,10 +106,8 @@ def _cell_texts(cell: Cell | None, scores: Scores) -> tuple[str, str]:
     if cell is None:
         return "", ""
     paper = "" if cell.paper is None else f"[{cell.paper:.2f}]"
-    mean, std = _mean_and_std(cell, scores)
-    if mean is None:
-        return (ABSENT if paper else ""), paper
-    return (f"{mean:.2f}" if std is None else f"{mean:.2f} ± {std:.2f}"), paper
+    values = list(cell_values(cell, scores).values())
+    return (with_spread(values) if values else ABSENT if paper else ""), paper
 
 
 def _class(control: bool) -> str:
@@ -123,15 +119,9 @@ def _html_cell(cell: Cell | None, scores: Scores) -> str:
     return f'{measured} <span class="paper">{paper}</span>' if paper else measured
 
 
-def _mean_and_std(cell: Cell, scores: Scores) -> tuple[float | None, float | None]:
-    """None where nothing is measured; one seed has no standard deviation."""
-    values = list(cell_values(cell, scores).values())
-    return (float(np.mean(values)) if values else None), (float(np.std(values, ddof=1)) if len(values) > 1 else None)
-
-
 def _csv_numbers(cell: Cell, scores: Scores) -> list[str]:
     values = dict(sorted(cell_values(cell, scores).items()))
-    numbers = ("" if number is None else _digits(number) for number in (cell.paper, *_mean_and_std(cell, scores)))
+    numbers = ("" if number is None else _digits(number) for number in (cell.paper, *mean_and_deviation(list(values.values()))))
     return [*numbers, ";".join(map(str, values)), ";".join(map(_digits, values.values()))]
 
 

@@ -10,7 +10,7 @@ What `quick` and `small` use was chosen by measurement (docs/RESULTS.md).
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from kd_tf.data.sources import SourceConfig
 from kd_tf.data.views import ViewConfig
@@ -19,7 +19,6 @@ from kd_tf.study.stages import FACES, LANDMARKS, LARGE, make_stages, with_needs
 from kd_tf.study.tables import Table, make_tables
 
 PAIRS = "pairs"
-ROLES = (FACES, LANDMARKS, LARGE, PAIRS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +120,7 @@ def make_scale(name: str, data: Mapping[str, SourceConfig]) -> Scale:
 
     Args:
       name: `quick`, `small` or `paper`.
-      data: of `ROLES`, at least `FACES`; in `quick` and `small` no other, but for `PAIRS`.
+      data: of `FACES`, in `paper` of `LANDMARKS` and `LARGE` too; and of `PAIRS`.
 
     Raises:
       InputError: there is no such scale for that data set.
@@ -129,14 +128,13 @@ def make_scale(name: str, data: Mapping[str, SourceConfig]) -> Scale:
     if name == "paper":
         return _paper(data)
     kind = data[FACES].data.partition(":")[0]
-    makers = _MAKERS[name]
-    if kind not in makers:
-        raise InputError(f"--scale={name} has no setting for --data={data[FACES].data}; it has for: {', '.join(sorted(makers))}")
+    if kind not in _MAKERS:
+        raise InputError(f"--scale={name} has no setting for --data={data[FACES].data}; it has for: {', '.join(sorted(_MAKERS))}")
     if LARGE in data or LANDMARKS in data:
         raise InputError(f"--scale={name} trains all tasks on --data; other data sets are for --scale=paper")
     if PAIRS in data and kind == "lfw":
         raise InputError(f"--pairs_data={data[PAIRS].data} would be of people that --data={data[FACES].data} is trained on")
-    return makers[kind]({**data, LANDMARKS: data[FACES]})
+    return _MAKERS[kind](name, {**data, LANDMARKS: data[FACES]})
 
 
 _QUICK_STAGES = (
@@ -145,58 +143,41 @@ _QUICK_STAGES = (
 )  # fmt: skip
 
 
-def _quick_synthetic(data: Mapping[str, SourceConfig]) -> Scale:
-    return _drawn("quick", data, verification=4, stages=_QUICK_STAGES)
+# What two cores train in the time that a scale has.
+_NETWORKS = {"network": "resnet26", "teacher_divisor": 2, "batch_norm_momentum": 0.9, "learning_rate_schedule": "cosine"}
+_EXTENTS = {"quick": {"stages": _QUICK_STAGES}, "small": {"stores_teachers": True, "evaluations": 3}}
 
 
-def _small_synthetic(data: Mapping[str, SourceConfig]) -> Scale:
-    return _drawn("small", data, verification=3, stores_teachers=True, evaluations=3)
-
-
-def _drawn(name: str, data: Mapping[str, SourceConfig], *, verification: int, **options) -> Scale:
+def _drawn(name: str, data: Mapping[str, SourceConfig]) -> Scale:
     return Scale(
         name=name,
         data=dict(data),
         view=ViewConfig(image_size=32),
-        network="resnet26",
-        teacher_divisor=2,
-        batch_norm_momentum=0.9,
         schedules=_schedules(
             Schedule(Phase(12, 0.2), Phase(12, 0.1), batch_size=64),
             Schedule(Phase(12, 0.01), Phase(5, 0.01), batch_size=64, optimizer="adam"),
-            Schedule(Phase(12, 0.1), Phase(verification, 0.02), batch_size=64),
+            Schedule(Phase(12, 0.1), Phase({"quick": 4, "small": 3}[name], 0.02), batch_size=64),
         ),
-        learning_rate_schedule="cosine",
-        **options,
+        **_NETWORKS,
+        **_EXTENTS[name],
     )
 
 
-def _quick_lfw(data: Mapping[str, SourceConfig]) -> Scale:
-    return _photographs("quick", data, verification=6, stages=_QUICK_STAGES)
-
-
-def _small_lfw(data: Mapping[str, SourceConfig]) -> Scale:
-    return _photographs("small", data, verification=4, stores_teachers=True, evaluations=3)
-
-
-def _photographs(name: str, data: Mapping[str, SourceConfig], *, verification: int, **options) -> Scale:
+def _photographs(name: str, data: Mapping[str, SourceConfig]) -> Scale:
     """People with at least ten pictures."""
     faces = dataclasses.replace(data[FACES], min_images=max(10, data[FACES].min_images))
     return Scale(
         name=name,
         data={**data, FACES: faces, LANDMARKS: faces},
         view=ViewConfig(image_size=48, central_fraction=0.6),
-        network="resnet26",
-        teacher_divisor=2,
-        batch_norm_momentum=0.9,
         schedules=_schedules(
             Schedule(Phase(20, 0.1), Phase(20, 0.05), batch_size=32),
             Schedule(Phase(20, 0.01), Phase(10, 0.01), batch_size=32, optimizer="adam"),
-            Schedule(Phase(20, 0.05), Phase(verification, 0.01), batch_size=32),
+            Schedule(Phase(20, 0.05), Phase({"quick": 6, "small": 4}[name], 0.01), batch_size=32),
         ),
-        learning_rate_schedule="cosine",
         weight_decay=0.0005,
-        **options,
+        **_NETWORKS,
+        **_EXTENTS[name],
     )
 
 
@@ -220,8 +201,5 @@ def _schedules(classification: Schedule, alignment: Schedule, verification: Sche
     return {"classification": classification, "hint": classification, "alignment": alignment, "verification": verification}
 
 
-_MAKERS: dict[str, dict[str, Callable[[Mapping[str, SourceConfig]], Scale]]] = {
-    "quick": {"synthetic": _quick_synthetic, "lfw": _quick_lfw},
-    "small": {"synthetic": _small_synthetic, "lfw": _small_lfw},
-}
-SCALES = (*_MAKERS, "paper")
+_MAKERS = {"synthetic": _drawn, "lfw": _photographs}
+SCALES = (*_EXTENTS, "paper")

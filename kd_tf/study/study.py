@@ -98,7 +98,6 @@ class Study:
 
     def check(self) -> None:
         """Raises `InputError` for bad input, as far as it can be told before anything is done."""
-        share_gpus()
         _check_directory(self._config.directory)
         check_runs(job.config for job in self._graph.runs.values())
         if self._config.scale.has(PAIRS):
@@ -115,10 +114,10 @@ class Study:
         rows, total = [["job", "state", "needs", "seconds"]], 0.0
         for name, job in self._graph.jobs.items():
             state = "finished" if job.finished else "begun" if job.begun else ""
-            seconds = 0.0 if job.finished else estimator.seconds(name)
+            seconds = 0.0 if state == "finished" else estimator.seconds(name)
             total += seconds
             rows.append([name, state, ", ".join(job.needs), f"{seconds:,.0f}"])
-        count = sum(not job.finished for job in self._graph.jobs.values())
+        count = sum(state != "finished" for _, state, *_ in rows[1:])
         return markdown_table(rows) + (
             f"\n{count} of {len(self._graph.jobs)} jobs are to be done: about {_duration(total)}, one after the other on this machine.\n"
         )
@@ -131,6 +130,7 @@ class Study:
           RunStopped: see `run_jobs`.
         """
         begun, directory = time.perf_counter(), self._config.directory
+        share_gpus()
         self.check()
         os.makedirs(directory, exist_ok=True)
         with locked(

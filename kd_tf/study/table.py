@@ -1,7 +1,8 @@
 """Tables in Markdown, and that of a whole study: teacher, students and what needs no network."""
 
-import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from kd_tf.study.results import StudyResults
 from kd_tf.study.stages import STUDENTS
@@ -36,9 +37,18 @@ def _rows() -> Iterable[tuple[str, tuple[str, ...]]]:
 
 def _scores(metrics: list[dict], key: str, task: str) -> str:
     values = [found[key] for found in metrics if found["task"] == task and key in found]
-    if not values:
-        return ABSENT
-    return f"{statistics.mean(values):.2f}" + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else "")
+    return with_spread(values) if values else ABSENT
+
+
+def with_spread(values: Sequence[float]) -> str:
+    """The mean of one value or more; of several with their standard deviation."""
+    mean, deviation = mean_and_deviation(values)
+    return f"{mean:.2f}" if deviation is None else f"{mean:.2f} ± {deviation:.2f}"
+
+
+def mean_and_deviation(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """None where there is no value; a single one has no standard deviation."""
+    return (float(np.mean(values)) if values else None), (float(np.std(values, ddof=1)) if len(values) > 1 else None)
 
 
 def markdown_table(rows: list[list[str]]) -> str:

@@ -1,6 +1,7 @@
 """What a run needs before it trains. What can be told without decoding an image is checked first."""
 
 import dataclasses
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -76,6 +77,21 @@ def prepare_run(config: RunConfig, strategy: tf.distribute.Strategy, worker: Wor
         distiller.compile(optimizer=make_optimizer(config.training, plan.steps))
     fingerprint = data_digest(data.train.source, data.train.records, data.test.records, landmarks)
     return PreparedRun(data, plan, distiller, strategy, worker, start, fingerprint)
+
+
+def opening_once() -> Callable[[RunConfig], FaceData]:
+    """`open_run_data` for many runs: what they share is listed and split once, whatever their seeds and numbers of views."""
+    opened = {}
+
+    def open_once(config: RunConfig) -> FaceData:
+        seen = {"seed": config.view.seed, "views": config.view.views}
+        key = (config.source, dataclasses.replace(config.view, seed=0, views=None), config.split, config.task == "alignment")
+        if key not in opened:
+            opened[key] = open_run_data(config)
+        data = opened[key]
+        return dataclasses.replace(data, view=dataclasses.replace(data.view, **seen))
+
+    return open_once
 
 
 def open_run_data(config: RunConfig) -> FaceData:

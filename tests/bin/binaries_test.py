@@ -72,7 +72,7 @@ def test_scripts_modules_and_files_are_the_same_program():
         ("kd-evaluate", ["--model=/nowhere"], "--model=/nowhere does not exist"),
         ("kd-reproduce", ["--data=folder:/"], "--scale=quick has no setting for --data=folder:/"),
         ("kd-reproduce", ["--scale=small", "--only=table6"], "--only=table6 is no table of --scale=small; it has: table1,"),
-        ("kd-reproduce", ["--seeds=0,one"], "--seeds=0,one must be numbers, such as 0,1,2"),
+        ("kd-reproduce", ["--seeds=0,one"], "--seeds=0,one must be whole numbers with commas between them"),
         ("kd-reproduce", ["--pairs_data=bin:pairs"], "--pairs_data=bin:pairs must be lfw:PATH"),
         ("kd-reproduce", ["--pairs_data=lfw:/nowhere"], "--pairs_data has no effect: only Table 2 is scored on pairs"),
         ("kd-reproduce", ["--scale=small", "--pairs_data=lfw:/nowhere"], "/nowhere"),

@@ -1,8 +1,10 @@
+import dataclasses
 import json
 import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,6 +79,23 @@ def test_what_is_finished_is_not_done_again(studied, monkeypatch):
     monkeypatch.setattr("kd_tf.study.processes._Worker.start", lambda worker, job: pytest.fail(f"{job.name} is done again"))
     monkeypatch.setattr("kd_tf.study.study.majority_baseline", lambda *_: pytest.fail("baselines are measured again"))
     assert Study(config).run().scores == results.scores
+
+
+def test_jobs_say_how_far_they_are(studied, tmp_path):
+    config, _ = studied
+    jobs = Study(config)._graph.jobs
+    assert all(job.finished and job.begun for job in jobs.values())
+    run, cache = jobs["ours_4_seed0"], jobs["teacher_outputs_seed0"]
+    for job, lost in ((run, "metrics.json"), (cache, "view_00000*")):
+        copy = tmp_path / job.name
+        shutil.copytree(job.path, copy)
+        found = dataclasses.replace(job, config=dataclasses.replace(job.config, **{"model_dir" if job is run else "output": str(copy)}))
+        assert found.finished and found.begun
+        removed = list(copy.glob(lost))
+        assert removed
+        for path in removed:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        assert found.begun and not found.finished
 
 
 def test_a_plan_does_nothing(studied, tmp_path):
