@@ -1,23 +1,26 @@
 # make demo    the whole chain on drawn faces, and its table
 # make test    lint and tests
+# Both with PYTHON=python3.13 for another interpreter.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# In the names of the stamps, so that another PYTHON gets another environment.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-fast test-slow lint clean
 
-$(VENV)/.runtime: setup.py pyproject.toml .ci/make_environment.py
+$(VENV)/.runtime-$(VERSION): setup.py pyproject.toml .ci/make_environment.py
 	@$(PYTHON) .ci/make_environment.py $(VENV) --editable .
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.runtime
+$(VENV)/.test-$(VERSION): $(VENV)/.runtime-$(VERSION)
 	@$(PYTHON) .ci/make_environment.py $(VENV) --editable '.[test]'
 	@touch $@
 
-demo: $(VENV)/.runtime
+demo: $(VENV)/.runtime-$(VERSION)
 	$(BIN)/kd-reproduce --scale=quick --model_dir=demo
 
-lint: $(VENV)/.test
+lint: $(VENV)/.test-$(VERSION)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
@@ -25,7 +28,11 @@ lint: $(VENV)/.test
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-test-slow: $(VENV)/.test
+# What most depends on the line of TensorFlow, in some minutes.
+test-fast: $(VENV)/.test-$(VERSION)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(FAST)
+
+test-slow: $(VENV)/.test-$(VERSION)
 	$(BIN)/python -m pytest -m slow
 
 clean:

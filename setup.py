@@ -7,6 +7,9 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.*)"', (ROOT / "kd_tf/__init__.py").read_text(encoding="utf-8")).group(1)
+# Two lines of TensorFlow; `kd_tf/tensorflow_line.py` has what differs between them.
+KERAS_2 = 'python_version < "3.12"'
+TF_KERAS = 'python_version >= "3.12"'
 BINARIES = ("train", "distill", "cache", "evaluate", "export", "reproduce", "prepare", "select-targets")
 
 setup(
@@ -16,20 +19,25 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.10,<3.12",
+    python_requires=">=3.10,<3.14",
     packages=[*find_packages(include=["kd_tf", "kd_tf.*"]), "kd_tf.flags", "kd_tf.bin"],
     package_data={"kd_tf": ["data/lists/*.txt", "study/report/*.html.jinja"]},
     package_dir={"kd_tf.flags": "flags", "kd_tf.bin": "bin"},
     install_requires=[
-        "tensorflow==2.15.1",
-        "keras==2.15.0",
-        "tensorflow-addons==0.23.0",
-        "tensorboard>=2.15,<2.16",
-        "numpy>=1.23,<2",
-        "absl-py>=1.4",
+        f"tensorflow==2.15.1; {KERAS_2}",
+        f"keras==2.15.0; {KERAS_2}",
+        f"tensorflow-addons==0.23.0; {KERAS_2}",
+        f"tensorboard>=2.15,<2.16; {KERAS_2}",
         # TensorBoard 2.15 imports pkg_resources.
-        "setuptools<81",
-        "opencv-python-headless>=4.8,<4.12",
+        f"setuptools<81; {KERAS_2}",
+        f"numpy>=1.23,<2; {KERAS_2}",
+        f"opencv-python-headless>=4.8,<4.12; {KERAS_2}",
+        f"tensorflow>=2.21,<2.22; {TF_KERAS}",
+        f"tf-keras>=2.21,<2.22; {TF_KERAS}",
+        f"tensorboard>=2.20,<2.22; {TF_KERAS}",
+        f"numpy>=1.26,<3; {TF_KERAS}",
+        f"opencv-python-headless>=4.12,<6; {TF_KERAS}",
+        "absl-py>=1.4",
         "matplotlib>=3.8,<4",
         "scipy>=1.11,<2",
         "array_record>=0.8,<0.9",

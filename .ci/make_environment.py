@@ -2,6 +2,8 @@
 
     python3 .ci/make_environment.py FOLDER WHAT_TO_INSTALL...
 
+One of another Python is made anew.
+
 Debian's python3 comes without ensurepip unless python3-venv is installed; pip is then fetched from PyPI, which is needed anyway.
 """
 
@@ -15,16 +17,16 @@ import tempfile
 import urllib.request
 import venv
 
-SUPPORTED = ((3, 10), (3, 11))
+SUPPORTED = ((3, 10), (3, 11), (3, 12), (3, 13))
 PIP_WHEEL = "pip-24.3.1-py3-none-any.whl"
 
 
 def main(folder: str, requirements: list[str]) -> None:
     """Makes the environment and installs the requirements into it."""
     check_interpreter()
-    if not os.path.exists(os.path.join(folder, "bin", "pip")):
+    if not is_environment_of_this_python(folder):
         has_pip = importlib.util.find_spec("ensurepip") is not None
-        venv.create(folder, with_pip=has_pip, symlinks=True)
+        venv.create(folder, with_pip=has_pip, symlinks=True, clear=os.path.exists(os.path.join(folder, "pyvenv.cfg")))
         if not has_pip:
             fetch_pip(folder)
     python = os.path.join(folder, "bin", "python")
@@ -36,9 +38,15 @@ def main(folder: str, requirements: list[str]) -> None:
 def check_interpreter() -> None:
     """Stops with one line where this Python is not supported."""
     if sys.version_info[:2] not in SUPPORTED:
-        wanted = " or ".join(".".join(map(str, version)) for version in SUPPORTED)
+        wanted = "{}.{} to {}.{}".format(*SUPPORTED[0], *SUPPORTED[-1])
         found = ".".join(map(str, sys.version_info[:3]))
-        sys.exit(f"kd_tf needs Python {wanted}, but {sys.executable} is {found}: call make with PYTHON=python3.11")
+        sys.exit(f"kd_tf needs Python {wanted}, but {sys.executable} is {found}: call make with PYTHON=python3.13")
+
+
+def is_environment_of_this_python(folder: str) -> bool:
+    """Whether there is one, complete, and it is of this version of Python."""
+    packages = "python{}.{}".format(*sys.version_info[:2])
+    return os.path.exists(os.path.join(folder, "bin", "pip")) and os.path.exists(os.path.join(folder, "lib", packages))
 
 
 def fetch_pip(folder: str) -> None:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import NoReturn
 
-# Before TensorFlow loads: its notes on CUDA and oneDNN would bury a one-line message.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from kd_tf.tensorflow_line import import_tensorflow_quietly
+
+# Its notes would bury a one-line message.
+import_tensorflow_quietly()
 
 from absl import app, flags
 from absl import logging as absl_logging

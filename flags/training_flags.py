@@ -13,7 +13,9 @@ BATCH_SIZE = flags.DEFINE_integer(
 )
 IDENTITIES_PER_BATCH = flags.DEFINE_integer("identities_per_batch", 16, "P: identities an update (verification).", lower_bound=2)
 IMAGES_PER_IDENTITY = flags.DEFINE_integer("images_per_identity", 4, "K: images of each of them (verification).", lower_bound=2)
-OPTIMIZER = flags.DEFINE_enum("optimizer", "sgd", OPTIMIZERS, "sgd has a Nesterov momentum of 0.9.")
+OPTIMIZER = flags.DEFINE_enum(
+    "optimizer", "sgd", OPTIMIZERS, "sgd has a Nesterov momentum of 0.9; lamb needs TensorFlow Addons (Python 3.10 or 3.11)."
+)
 LEARNING_RATE = flags.DEFINE_float("learning_rate", 0.1, "The highest learning rate.", lower_bound=0.0)
 LEARNING_RATE_SCHEDULE = flags.DEFINE_enum(
     "learning_rate_schedule",

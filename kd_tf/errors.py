@@ -1,5 +1,7 @@
 """What goes wrong and is no fault of the package, and what to tell of the errors of libraries."""
 
+LONGEST = 300
+
 
 class InputError(ValueError):
     """Bad input: a flag, a file or a combination of them.
@@ -26,5 +28,6 @@ class RunStopped(Exception):  # noqa: N818
 
 
 def first_line(error: Exception) -> str:
-    """Of a message that goes on with the state of a library."""
-    return str(error).partition("\n")[0]
+    """Of a message that goes on with the state of a library, at most `LONGEST` characters."""
+    line = str(error).partition("\n")[0]
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from kd_tf import addons
 from kd_tf.errors import InputError
 
 TripletLoss = Callable[..., tf.Tensor]
@@ -17,19 +16,17 @@ TripletLoss = Callable[..., tf.Tensor]
 def semi_hard_triplet_loss(identities: tf.Tensor, embeddings: tf.Tensor, *, margin: float) -> tf.Tensor:
     """For each pair of one identity the nearest negative farther than the positive; the farthest one where none is.
 
-    Schroff et al. 2015. Mean over all ordered pairs. Memory grows with the cube of the batch.
+    Schroff et al. 2015. Mean over all ordered pairs. Values and gradients are those of TensorFlow Addons, whose memory grows with the
+    cube of the batch and this one's with the square. As there, the images of a batch of one identity are compared with a negative at
+    distance 0.
 
     Args:
       identities: int `[batch]`.
       embeddings: `[batch, width]`.
       margin: lambda.
     """
-    embeddings = tf.cast(embeddings, tf.float32)
-    positive, negative = _pair_masks(identities)
-    comparable = tf.reduce_any(positive) & tf.reduce_any(negative)
-    return tf.cond(
-        comparable, lambda: addons.semi_hard_triplet_loss(identities, embeddings, margin), lambda: 0.0 * tf.reduce_sum(embeddings)
-    )
+    losses, pairs = _semi_hard_losses(*_compared(identities, embeddings), margin)
+    return tf.math.divide_no_nan(tf.reduce_sum(losses), tf.math.count_nonzero(pairs, dtype=tf.float32))
 
 
 def hard_triplet_loss(identities: tf.Tensor, embeddings: tf.Tensor, *, margin: float) -> tf.Tensor:
@@ -93,7 +90,7 @@ def squared_distances(embeddings: tf.Tensor) -> tf.Tensor:
     """`||e_i - e_j||^2`, `[batch, batch]`, never below 0."""
     squared_norms = tf.reduce_sum(tf.square(embeddings), axis=1)
     products = tf.matmul(embeddings, embeddings, transpose_b=True)
-    return tf.nn.relu(squared_norms[:, None] - 2 * products + squared_norms[None, :])
+    return tf.nn.relu(squared_norms[:, None] + squared_norms[None, :] - 2 * products)
 
 
 def _compared(identities: tf.Tensor, embeddings: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -119,12 +116,25 @@ def _all_losses(distances, positive, negative, margin):
 def _semi_hard_losses(distances, positive, negative, margin):
     """Losses `[batch, batch]` of anchor and positive, 0 where `mined` is False."""
     # The negatives of each anchor in ascending order; searching finds the nearest one farther than each positive.
-    ascending = tf.sort(tf.where(negative, distances, distances.dtype.max), axis=1)
+    ascending = _evenly_where_equal(tf.sort(tf.where(negative, distances, distances.dtype.max), axis=1))
     farther = tf.searchsorted(ascending, distances, side="right")
     negatives = tf.math.count_nonzero(negative, axis=1, dtype=tf.int32)[:, None]
     chosen = tf.gather(ascending, tf.clip_by_value(farther, 0, tf.maximum(negatives - 1, 0)), batch_dims=1)
-    mined = positive & (negatives > 0)
-    return tf.where(mined, tf.nn.relu(distances - chosen + margin), 0.0), mined
+    # Where it is the farthest image of all, TensorFlow Addons shares the gradient with positives that are as far.
+    farthest = tf.reduce_max(distances, axis=1, keepdims=True)
+    left = tf.cast(negatives - farther, tf.float32) / tf.cast(tf.shape(distances)[0], tf.float32)
+    chosen = tf.where((left > 0) & (chosen == farthest), left * chosen + (1 - left) * farthest, chosen)
+    losses = tf.maximum(distances - tf.where(negatives > 0, chosen, 0.0) + margin, 0.0)
+    return tf.where(positive, losses, 0.0), positive
+
+
+def _evenly_where_equal(ascending):
+    """The same values; the gradient of those that are equal is shared among them, as that of a minimum or maximum is."""
+    rows, columns = tf.unstack(tf.shape(ascending))
+    starts = tf.concat([tf.ones([rows, 1], tf.bool), ascending[:, 1:] != ascending[:, :-1]], axis=1)
+    run = tf.cumsum(tf.cast(tf.reshape(starts, [-1]), tf.int32)) - 1
+    values = tf.math.segment_mean(tf.reshape(ascending, [-1]), run)
+    return tf.reshape(tf.gather(values, run), [rows, columns])
 
 
 _MINED = {"semi_hard": _semi_hard_losses, "hard": _hard_losses, "all": _all_losses}

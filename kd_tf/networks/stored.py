@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kd_tf.errors import InputError, first_line
 from kd_tf.files import PARTIAL, place
+from kd_tf.tensorflow_line import make_portable
 
 STUDENT_FILE = "student.keras"
 
@@ -42,7 +43,8 @@ def load_network(path: str, flag: str, *, image_size: int) -> tf.keras.Model:
 
 
 def save_network(network: tf.keras.Model, path: str) -> None:
-    """Writes a `.keras` file that is there whole or not at all."""
+    """Writes a `.keras` file that is there whole or not at all, and that both lines of TensorFlow read."""
     partial = f"{path}{PARTIAL}.keras"
     network.save(partial)
+    make_portable(partial)
     place(partial, path)

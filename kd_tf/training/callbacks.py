@@ -12,6 +12,7 @@ import tensorflow as tf
 from kd_tf.distillers.balance import GRADIENT
 from kd_tf.errors import InputError
 from kd_tf.progress import SECONDS_BETWEEN_LINES
+from kd_tf.training.optimizers import current_learning_rate
 
 LOG_STEPS = 10
 NoteBadStep = Callable[[int, dict[str, float]], str]
@@ -84,7 +85,7 @@ class TermLogger(tf.keras.callbacks.Callback):
             gradients = {name.removesuffix(GRADIENT): value for name, value in logs.items() if name.endswith(GRADIENT)}
             self.write("gradient", {name: value for name, value in gradients.items() if math.isfinite(value)})
             values = {name: value for name, value in logs.items() if not name.endswith(GRADIENT)}
-            self.write("train", values | {"learning_rate": float(tf.convert_to_tensor(self.model.optimizer.learning_rate))})
+            self.write("train", values | {"learning_rate": current_learning_rate(self.model.optimizer)})
             self.model.reset_metrics()
 
     def _refuse(self, logs: dict[str, float]) -> None:

@@ -26,7 +26,7 @@ class TrainingConfig:
       batch_size: images an update (classification, alignment).
       identities_per_batch: P of the batches for verification.
       images_per_identity: K of the batches for verification.
-      optimizer: `sgd` (Nesterov, momentum 0.9) or `adam`.
+      optimizer: `sgd` (Nesterov, momentum 0.9), `adam` or, where there is TensorFlow Addons, `lamb` (You et al. 2020, for large batches).
       learning_rate: its highest value.
       learning_rate_schedule: `constant`, `step` (a tenth for the second half, as in the paper) or `cosine` (to 0, after a
         warm-up over a tenth of the steps).

@@ -9,6 +9,7 @@ from kd_tf.distillers.distiller import Distiller
 from kd_tf.errors import InputError, RunStopped
 from kd_tf.training.checkpoints import Checkpoints
 from kd_tf.training.ledger import CostLedger
+from kd_tf.training.optimizers import build_optimizer
 from kd_tf.training.stop_signal import StopSignal
 
 AGREE_STEPS = 10
@@ -21,7 +22,7 @@ def make_state(distiller: Distiller) -> tf.train.Checkpoint:
     The optimizer's own count is not the step: with loss scaling it leaves out steps that overflowed.
     """
     with distiller.distribute_strategy.scope():
-        distiller.optimizer.build(distiller.student_variables())
+        build_optimizer(distiller.optimizer, distiller.student_variables())
     parts = {"student": distiller.student, "optimizer": distiller.optimizer, "metrics": distiller.metrics}
     return tf.train.Checkpoint(**parts, **({"projection": distiller.projection} if distiller.projection else {}))
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_addons
 
 from kd_tf.distillers import AlignmentDistiller, ClassificationDistiller, Distiller, VerificationDistiller
 from kd_tf.errors import InputError
@@ -299,9 +298,10 @@ def test_other_identities_than_the_teachers(weight):
 
 def test_an_optimizer_of_tensorflow_addons_trains_it():
     """They are legacy optimizers, which lack `compute_gradients`."""
+    optimizers = pytest.importorskip("tensorflow_addons", reason="this Python has no TensorFlow Addons").optimizers
     student = make_network(0)
     before = student.get_weights()
     distiller = ClassificationDistiller(student)
-    distiller.compile(tensorflow_addons.optimizers.LAMB(0.01))
+    distiller.compile(optimizers.LAMB(0.01))
     distiller.fit(*make_batch(0), verbose=0)
     assert any(np.abs(old - new).max() > 1e-4 for old, new in zip(before, student.get_weights(), strict=True))

@@ -1,14 +1,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_addons
 
-from kd_tf import addons
 from kd_tf.errors import InputError
 from kd_tf.losses.triplets import (
     TRIPLET_LOSSES,
-    _compared,
-    _semi_hard_losses,
     active_share,
     squared_distances,
     triplet_loss_named,
@@ -20,16 +16,18 @@ MININGS = ["semi_hard", "hard", "all"]
 # 01: 0.25, 02: 0.5625, 03: 4, 12: 0.0625, 13: 2.25, 23: 1.5625.
 LINE = np.array([[0.0], [0.5], [0.75], [2.0]], np.float32)
 LINE_IDENTITIES = np.array([0, 0, 1, 1])
+# Nobody has two images; or, where no negative is made up, there is one identity.
+WITHOUT_TRIPLETS = [*((mining, people) for mining in MININGS for people in ([0, 1, 2, 3], [5])), ("hard", [3] * 4), ("all", [3] * 4)]
 
 
 def _loss(mining, identities, embeddings, margin=MARGIN):
     return triplet_loss_named(mining)(tf.constant(identities), tf.convert_to_tensor(embeddings), margin=margin)
 
 
-def _value_and_gradient(mining, identities, embeddings):
+def _value_and_gradient(mining, identities, embeddings, margin=MARGIN):
     variable = tf.Variable(embeddings)
     with tf.GradientTape() as tape:
-        loss = _loss(mining, identities, variable)
+        loss = _loss(mining, identities, variable, margin)
     return float(loss), tape.gradient(loss, variable).numpy()
 
 
@@ -123,13 +121,20 @@ def test_separated_identities_give_zero(mining):
     np.testing.assert_array_equal(gradient, np.zeros([4, 2]))
 
 
-@pytest.mark.parametrize("mining", MININGS)
-@pytest.mark.parametrize("identities", [[3, 3, 3, 3], [0, 1, 2, 3]], ids=["one_identity", "no_positives"])
+@pytest.mark.parametrize(("mining", "identities"), WITHOUT_TRIPLETS)
 def test_batches_without_triplets_give_zero_and_a_zero_gradient(mining, identities):
-    embeddings = np.random.RandomState(0).normal(size=[4, 3]).astype(np.float32)
+    embeddings = np.random.RandomState(0).normal(size=[len(identities), 3]).astype(np.float32)
     value, gradient = _value_and_gradient(mining, identities, embeddings)
     assert value == 0
-    np.testing.assert_array_equal(gradient, np.zeros([4, 3]))
+    np.testing.assert_array_equal(gradient, np.zeros_like(embeddings))
+
+
+def test_semi_hard_draws_the_images_of_one_identity_together():
+    # Squared distances 1, 9, 4, each of two ordered pairs, and a negative at 0.
+    value, gradient = _value_and_gradient("semi_hard", [3, 3, 3], np.array([[0.0], [1.0], [3.0]], np.float32))
+    assert value == pytest.approx((1 + 9 + 4) / 3 + MARGIN, rel=1e-6)
+    # d/dx of ((x-y)^2 + (x-z)^2 + (y-z)^2) / 3.
+    np.testing.assert_allclose(gradient, [[-8 / 3], [-2 / 3], [10 / 3]], rtol=1e-5)
 
 
 @pytest.mark.parametrize("mining", MININGS)
@@ -183,18 +188,70 @@ def test_names():
         triplet_loss_named("soft")
 
 
-@pytest.mark.parametrize(("people", "images"), [(2, 2), (8, 4), (16, 4)])
-def test_hard_equals_tensorflow_addons_where_every_image_has_a_positive(people, images):
-    identities = np.repeat(np.arange(people), images)
-    embeddings = tf.Variable(
-        tf.math.l2_normalize(np.random.default_rng(people).normal(size=[people * images, 16]).astype(np.float32), axis=1)
-    )
-    with tf.GradientTape(persistent=True) as tape:
-        ours = _loss("hard", identities, embeddings)
-        theirs = tensorflow_addons.losses.triplet_hard_loss(identities, embeddings, margin=MARGIN, distance_metric="squared-L2")
-    assert float(ours) > 0.1
-    assert float(ours) == pytest.approx(float(theirs), abs=1e-5)
-    np.testing.assert_allclose(tape.gradient(ours, embeddings), tape.gradient(theirs, embeddings), atol=1e-5)
+def _value_and_gradient_of_addons(mining, identities, embeddings, margin):
+    losses = pytest.importorskip("tensorflow_addons", reason="this Python has no TensorFlow Addons").losses
+    loss = {"semi_hard": losses.triplet_semihard_loss, "hard": losses.triplet_hard_loss}[mining]
+    variable = tf.Variable(embeddings)
+    with tf.GradientTape() as tape:
+        value = loss(tf.constant(identities), variable, margin=margin, distance_metric="squared-L2")
+    return float(value), tape.gradient(value, variable).numpy()
+
+
+def _assert_equals_addons(mining, identities, embeddings, margin):
+    theirs, their_gradient = _value_and_gradient_of_addons(mining, identities, embeddings, margin)
+    ours, our_gradient = _value_and_gradient(mining, identities, embeddings, margin)
+    assert theirs > 0.01 and np.abs(their_gradient).max() > 1e-4
+    assert ours == pytest.approx(theirs, rel=1e-5)
+    np.testing.assert_allclose(our_gradient, their_gradient, atol=1e-6)
+
+
+@pytest.mark.parametrize("mining", ["semi_hard", "hard"])
+@pytest.mark.parametrize(("identities", "images"), [(3, 2), (8, 4), (16, 4)])
+@pytest.mark.parametrize("margin", [0.1, 0.4, 1.0])
+def test_equals_tensorflow_addons_where_every_image_has_a_positive(mining, identities, images, margin):
+    _assert_equals_addons(mining, *_random_batch(identities, identities, images, width=16), margin)
+
+
+@pytest.mark.parametrize("images", [128, 512])
+def test_semi_hard_equals_tensorflow_addons_in_large_batches(images):
+    """Coordinates are eighths: distances are exact, so that rounding does not choose between two negatives."""
+    random = np.random.RandomState(images)
+    embeddings = (random.randint(-3, 4, size=[images, 16]) / 8).astype(np.float32)
+    _assert_equals_addons("semi_hard", random.permutation(np.repeat(np.arange(images // 8), 8)), embeddings, MARGIN)
+
+
+def test_semi_hard_equals_tensorflow_addons_where_identities_have_one_image():
+    identities, embeddings = _random_batch(3, identities=20, images=3)
+    identities[:20] = np.arange(100, 120)
+    _assert_equals_addons("semi_hard", identities, embeddings, MARGIN)
+
+
+@pytest.mark.parametrize("images", [2, 7, 64])
+def test_semi_hard_equals_tensorflow_addons_in_a_batch_of_one_identity(images):
+    _assert_equals_addons("semi_hard", *_random_batch(images, identities=1, images=images), MARGIN)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("margin", [0.4, 1.0, 2.0])
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_semi_hard_equals_tensorflow_addons_where_distances_are_equal(seed, margin, width):
+    """Points of a small grid: distances are small whole numbers, negatives are as far as positives, losses 0 to the bit."""
+    random = np.random.RandomState(seed)
+    embeddings = random.randint(0, 3, size=[24, width]).astype(np.float32)
+    _assert_equals_addons("semi_hard", random.permutation(np.repeat(np.arange(4), 6)), embeddings, margin)
+
+
+def test_semi_hard_needs_memory_of_the_square_of_the_batch():
+    """No tensor of the graph, gradient included, has more than `[batch, batch]` numbers."""
+    batch = 48
+
+    @tf.function
+    def gradient(identities, embeddings):
+        return tf.gradients(TRIPLET_LOSSES["semi_hard"](identities, embeddings, margin=MARGIN), embeddings)
+
+    graph = gradient.get_concrete_function(tf.TensorSpec([batch], tf.int32), tf.TensorSpec([batch, 8])).graph
+    sizes = [output.shape.num_elements() for operation in graph.get_operations() for output in operation.outputs]
+    assert len(sizes) > 50 and max(size or 0 for size in sizes) <= batch**2
 
 
 def _active_reference(mining, identities, embeddings, margin=MARGIN):
@@ -232,10 +289,7 @@ def test_active_share_equals_loops(mining, seed, ties, margin):
     assert _active(mining, identities, embeddings, margin) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("mining", MININGS)
-@pytest.mark.parametrize(
-    "identities", [[3, 3, 3, 3], [0, 1, 2, 3], [5]], ids=["one_identity", "identities_with_one_image", "a_single_image"]
-)
+@pytest.mark.parametrize(("mining", "identities"), WITHOUT_TRIPLETS)
 def test_active_share_is_zero_without_triplets(mining, identities):
     embeddings = np.random.RandomState(0).normal(size=[len(identities), 3]).astype(np.float32)
     assert _active_reference(mining, identities, embeddings) == 0
@@ -255,16 +309,3 @@ def test_active_share_computes_in_float32(dtype):
     share = active_share("all", tf.constant(identities), embeddings, margin=MARGIN)
     assert share.dtype == tf.float32 and 0 < float(share) < 100
     assert float(share) == _active("all", identities, tf.cast(embeddings, tf.float32))
-
-
-@pytest.mark.parametrize(("ties", "margin"), [(False, 1.0), (True, 1.5), (True, 2.0)])
-@pytest.mark.parametrize("seed", range(4))
-def test_the_semi_hard_triplets_are_those_of_tensorflow_addons(seed, ties, margin):
-    """What is counted as active is mined as the loss mines it."""
-    identities, embeddings = (tf.constant(values) for values in _gathered_batch(seed, ties))
-    losses, mined = _semi_hard_losses(*_compared(identities, embeddings), margin)
-    # 4 * 3 + 3 * 2 + 3 * 2 ordered pairs.
-    assert int(tf.math.count_nonzero(mined)) == 24 and not losses.numpy()[~mined.numpy()].any()
-    expected = float(addons.semi_hard_triplet_loss(identities, embeddings, margin))
-    assert expected > 0.01
-    assert float(tf.reduce_sum(losses)) / 24 == pytest.approx(expected, rel=1e-5)

@@ -1,8 +1,12 @@
 import pytest
+import tensorflow as tf
 
 from kd_tf.errors import InputError
+from kd_tf.tensorflow_line import HAS_ADDONS
 from kd_tf.training.config import TrainingConfig
-from kd_tf.training.optimizers import make_learning_rate, make_optimizer
+from kd_tf.training.optimizers import current_learning_rate, make_learning_rate, make_optimizer
+
+with_addons = pytest.mark.skipif(not HAS_ADDONS, reason="this Python has no TensorFlow Addons")
 
 
 def config(**values) -> TrainingConfig:
@@ -28,3 +32,20 @@ def test_sgd_is_nesterov_with_the_papers_momentum():
 def test_unknown_schedules_are_refused():
     with pytest.raises(InputError, match="--learning_rate_schedule=linear is unknown; known: constant, step, cosine"):
         make_optimizer(config(learning_rate_schedule="linear"), 100)
+
+
+@pytest.mark.parametrize("name", ["sgd", pytest.param("lamb", marks=with_addons)])
+def test_the_current_learning_rate_is_that_of_the_last_update(name):
+    variable = tf.Variable([1.0])
+    optimizer = make_optimizer(config(optimizer=name, learning_rate=0.1, learning_rate_schedule="step"), 2)
+    rates = []
+    for _ in range(3):
+        optimizer.apply_gradients([(tf.constant([1.0]), variable)])
+        rates.append(current_learning_rate(optimizer))
+    assert rates == pytest.approx([0.1, 0.1, 0.01])
+
+
+@with_addons
+def test_lamb_scales_no_losses():
+    with pytest.raises(InputError, match="--optimizer=lamb does not scale its losses, which --precision=mixed_float16 needs"):
+        make_optimizer(config(optimizer="lamb", precision="mixed_float16"), 100)

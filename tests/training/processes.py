@@ -12,9 +12,9 @@ FLAGS = (
 SECONDS = 180
 
 
-def start(model_dir, *flags, before=(), env=None) -> subprocess.Popen:
+def start(model_dir, *flags, before=(), env=None, python=sys.executable) -> subprocess.Popen:
     """`kd-train` on 60 drawn faces; `before` are words of the command that come before it."""
-    command = [*before, sys.executable, "-m", "kd_tf.bin.train", *FLAGS, f"--model_dir={model_dir}", *flags]
+    command = [*before, python, "-m", "kd_tf.bin.train", *FLAGS, f"--model_dir={model_dir}", *flags]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | (env or {}))
 
 

@@ -17,6 +17,7 @@ from kd_tf.data.split import SplitConfig
 from kd_tf.errors import InputError, RunStopped
 from kd_tf.networks.face_network import NetworkConfig, output_shapes
 from kd_tf.networks.stored import load_network
+from kd_tf.tensorflow_line import HAS_ADDONS
 from kd_tf.training.batches import plan_batches
 from kd_tf.training.callbacks import TermLogger
 from kd_tf.training.checkpoints import list_checkpoints
@@ -126,7 +127,9 @@ def test_the_same_flags_give_the_same_weights(teacher, tmp_path):
         np.testing.assert_allclose(before, after, atol=1e-5)
 
 
-def test_an_interrupted_run_continues_with_the_same_data(teacher, tmp_path, monkeypatch):
+def _interrupt(config, monkeypatch, step) -> None:
+    """Runs until after that step."""
+
     class Interruption(Exception):
         pass
 
@@ -134,19 +137,36 @@ def test_an_interrupted_run_continues_with_the_same_data(teacher, tmp_path, monk
 
     def interrupt(self, batch, logs=None):
         original(self, batch, logs)
-        if self._step == 3:
+        if self._step == step:
             raise Interruption
 
-    config = small_run(tmp_path / "run")
     with monkeypatch.context() as patch:
         patch.setattr(TermLogger, "on_train_batch_end", interrupt)
         with pytest.raises(Interruption):
             run(config)
-    assert not os.path.exists(tmp_path / "run" / "metrics.json")
-    run(config)
-    first, second = (load_network(str(path), "model", image_size=16).get_weights() for path in (teacher[0], tmp_path / "run"))
-    for before, after in zip(first, second, strict=True):
+    assert not os.path.exists(os.path.join(config.model_dir, "metrics.json"))
+
+
+def _assert_same_weights(first, second) -> None:
+    networks = (load_network(str(path), "model", image_size=16) for path in (first, second))
+    for before, after in zip(*(network.get_weights() for network in networks), strict=True):
         np.testing.assert_allclose(before, after, atol=1e-5)
+
+
+def test_an_interrupted_run_continues_with_the_same_data(teacher, tmp_path, monkeypatch):
+    config = small_run(tmp_path / "run")
+    _interrupt(config, monkeypatch, step=3)
+    run(config)
+    _assert_same_weights(teacher[0], tmp_path / "run")
+
+
+@pytest.mark.skipif(not HAS_ADDONS, reason="this Python has no TensorFlow Addons")
+def test_lamb_of_tensorflow_addons_continues_with_what_it_remembers(tmp_path, monkeypatch):
+    training = {"optimizer": "lamb", "weight_decay": 0.01}
+    run(small_run(tmp_path / "whole", training=training))
+    _interrupt(small_run(tmp_path / "run", training=training), monkeypatch, step=3)
+    run(small_run(tmp_path / "run", training=training))
+    _assert_same_weights(tmp_path / "whole", tmp_path / "run")
 
 
 @pytest.mark.parametrize(
