@@ -1,5 +1,5 @@
 # make demo    the whole chain on drawn faces, and its table
-# make test    lint and tests
+# make test    lint and tests; make test-fast, make test-slow: some of them
 # Both with PYTHON=python3.13 for another interpreter.
 PYTHON ?= python3
 VENV ?= .venv
@@ -30,7 +30,8 @@ test: lint
 
 # What most depends on the line of TensorFlow, in some minutes.
 test-fast: $(VENV)/.test-$(VERSION)
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(FAST)
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/tensorflow_line_test.py tests/lines_test.py tests/losses tests/distillers \
+		tests/networks tests/teachers tests/export tests/training/optimizers_test.py tests/training/checkpoints_test.py
 
 test-slow: $(VENV)/.test-$(VERSION)
 	$(BIN)/python -m pytest -m slow

@@ -1,8 +1,9 @@
 """A training step of this package beside that of others, in one go: ResNet-50 teaches ResNet-50 /8 and /4 at 112x112, by soft targets.
 
-    python benchmarks/compare_step.py --keras3_python=PYTHON --torch_python=PYTHON --output=DIR
+    python benchmarks/compare_step.py --other_python=PYTHON --keras3_python=PYTHON --torch_python=PYTHON --output=DIR
 
-PYTHON is the interpreter of an environment with Keras 3.12 or later on TensorFlow, or with PyTorch; what is not given is left out. Each
+PYTHON is the interpreter of an environment with this package on the other line of TensorFlow, with Keras 3.12 or later on TensorFlow, or
+with PyTorch; what is not given is left out. Each
 contestant is a process of its own (contestants/), with the same batch, networks and threads. They run in turns, one at a time, and the
 order turns round after each round. Prints medians, and ratios that are taken within a round; `--output` gets them as `step.json` and
 `step.md`.
@@ -18,6 +19,7 @@ from absl import app, flags
 from contestant import Contestant
 from machine import describe_machine
 
+OTHER_PYTHON = flags.DEFINE_string("other_python", None, "Interpreter of an environment with this package on another TensorFlow.")
 KERAS3_PYTHON = flags.DEFINE_string("keras3_python", None, "Interpreter of an environment with Keras 3 and TensorFlow.")
 TORCH_PYTHON = flags.DEFINE_string("torch_python", None, "Interpreter of an environment with PyTorch.")
 WIDTH_DIVISORS = flags.DEFINE_multi_integer("width_divisors", [8, 4], "Of the student; once for each.", lower_bound=1)
@@ -29,6 +31,7 @@ TURN_SECONDS = flags.DEFINE_float("turn_seconds", 6.0, "About how long a turn is
 OUTPUT = flags.DEFINE_string("output", None, "Folder for step.json and step.md.")
 
 OURS = ("student", "teacher", "live", "cached")
+OTHER = "other line: "
 LAYOUTS = ("contiguous", "channels_last")
 
 
@@ -37,6 +40,8 @@ def make_contestants(width_divisor: int, precision: str) -> dict[str, Contestant
     flag_values = {"width_divisor": width_divisor, "precision": precision, "batch_size": BATCH_SIZE.value, "threads": THREADS.value}
     arguments = [f"--{name}={value}" for name, value in flag_values.items()]
     found = {name: Contestant(sys.executable, "kd_tf_contestants.py", name, arguments) for name in OURS}
+    if OTHER_PYTHON.value:
+        found |= {f"{OTHER}{name}": Contestant(OTHER_PYTHON.value, "kd_tf_contestants.py", name, arguments) for name in OURS}
     if KERAS3_PYTHON.value:
         found["keras"] = Contestant(KERAS3_PYTHON.value, "keras3_contestant.py", "live", arguments)
     if TORCH_PYTHON.value:
@@ -76,6 +81,8 @@ def ratios(rounds: list[dict[str, float]]) -> dict[str, float]:
         "live / (teacher's forward pass + student alone)": lambda row: row["live"] / (row["teacher"] + row["student"]),
         "live / cached": lambda row: row["live"] / row["cached"],
     }
+    if OTHER_PYTHON.value:
+        found |= {f"{OTHER}{name} / {name}": lambda row, name=name: row[f"{OTHER}{name}"] / row[name] for name in OURS}
     if "keras" in median:
         found["keras.distillation / cached"] = lambda row: row["keras"] / row["cached"]
         found["keras.distillation / live"] = lambda row: row["keras"] / row["live"]
@@ -113,14 +120,14 @@ def table(found: dict) -> str:
         f"ResNet-50 to ResNet-50 /{found['width_divisor']}, {found['precision']}, batch {found['batch_size']}, parameters "
         + ", ".join(f"{name} {count:,}" for name, count in found["parameters"].items()),
         "",
-        "| step | ms | least and most | images/s | peak MiB |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| step | on | ms | least and most | images/s | peak MiB |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
-    for name in found["frameworks"]:
+    for name, framework in found["frameworks"].items():
         times = [1000 * row[name] for row in found["rounds"]]
         middle = statistics.median(times)
-        speed = 1000 * found["batch_size"] / middle
-        lines.append(f"| {name} | {middle:.0f} | {min(times):.0f} to {max(times):.0f} | {speed:.0f} | {found['peak_mib'][name]:,} |")
+        extent, speed = f"{min(times):.0f} to {max(times):.0f}", 1000 * found["batch_size"] / middle
+        lines.append(f"| {name} | {framework} | {middle:.0f} | {extent} | {speed:.0f} | {found['peak_mib'][name]:,} |")
     lines += ["", "| ratio of the times | median |", "| --- | ---: |"]
     return "\n".join(lines + [f"| {name} | {ratio:.2f} |" for name, ratio in found["ratios"].items()])
 

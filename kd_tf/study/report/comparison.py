@@ -17,8 +17,9 @@ _CLASSIFICATION = {
     ("ours", "none"): "W_S0 continued",
     (None, "soft"): "Scratch continued",
 }
-_STARTS = {"pretrain": "Pretrain", "distill": "Distill", None: "W_S0, not distilled"}
-LABELS = (TEACHER, *_CLASSIFICATION.values(), *_STARTS.values())
+# And for the other tasks, by the second word of the stage's name.
+_STARTS = {"pretrain": "Pretrain", "distill": "Distill", "undistilled": "W_S0, not distilled", "continued": "W_S0 continued"}
+LABELS = tuple(dict.fromkeys((TEACHER, *_CLASSIFICATION.values(), *_STARTS.values())))
 METRIC_NAMES = {"top1": "top-1, %", "nrmse": "NRMSE, % (lower is better)", "rank1": "rank-1, %"}
 
 
@@ -95,7 +96,9 @@ def _compare(results: StudyResults, stages: list[Stage]) -> Comparison:
 def _label(stage: Stage) -> str | None:
     if stage.divisor == 1:
         return None if stage.init_rule == "ours" else TEACHER
-    return _CLASSIFICATION.get((stage.init_rule, stage.targets)) if stage.task == "classification" else _STARTS.get(stage.init_rule)
+    if stage.task == "classification":
+        return _CLASSIFICATION.get((stage.init_rule, stage.targets))
+    return _STARTS.get(stage.name.split("_")[1])
 
 
 def _title(stage: Stage) -> str:

@@ -39,7 +39,8 @@ def test_the_paper_s_networks_have_their_places():
     joint = lines(found["Verification, triplet and softmax loss"])
     assert joint["teacher"] == ["joint_teacher"]
     assert joint["Distill"] == ["joint_distill_none_2", "joint_distill_none_4", "joint_distill_none_8"]
-    assert list(joint) == ["teacher", "Pretrain", "Distill", "W_S0, not distilled"]
+    assert list(joint) == ["teacher", "W_S0 continued", "Pretrain", "Distill", "W_S0, not distilled"]
+    assert joint["W_S0 continued"] == ["joint_continued_none_2", "joint_continued_none_4", "joint_continued_none_8"]
 
 
 @pytest.mark.parametrize(("scored", "chosen"), [(40.0, "alignment_distill_hidden_8"), (60.0, "alignment_distill_none_8")])
