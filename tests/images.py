@@ -5,6 +5,8 @@ import os
 import cv2
 import numpy as np
 
+from kd_tf.tensorflow_line import HAS_ADDONS
+
 
 def smooth_image(seed, height=40, width=40):
     """uint8 RGB `[height, width, 3]`, another for each seed, without the high frequencies that JPEG loses."""
@@ -12,6 +14,10 @@ def smooth_image(seed, height=40, width=40):
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
+# What TensorFlow says of a file that is no image; the newer line reads two formats more.
+UNKNOWN_FORMAT = (
+    f"Unknown image file format. One of {'JPEG, PNG, GIF, BMP' if HAS_ADDONS else 'JPEG, JPEG XL, PNG, GIF, BMP, WebP'} required"
+)
 # The name of a folder that is no UTF-8: Jose with an accent, in Latin-1.
 FOREIGN_NAME = os.fsdecode(b"Jos\xe9")
 

@@ -12,7 +12,7 @@ from kd_tf.data.sources import SourceConfig
 from kd_tf.data.views import ViewConfig
 from kd_tf.networks.stored import save_network
 from tests.bin.binaries_test import refused, script
-from tests.images import write_people, write_text
+from tests.images import UNKNOWN_FORMAT, write_people, write_text
 
 
 @pytest.fixture(scope="module", name="folder")
@@ -52,7 +52,7 @@ def test_what_a_run_could_do_without_its_scores_can_too(folder, tmp_path):
     result = script("kd-evaluate", *flags)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["skipped"] == 1
-    broken = f"{path} is not an image that can be decoded: Unknown image file format. One of JPEG, PNG, GIF, BMP required"
+    broken = f"{path} is not an image that can be decoded: {UNKNOWN_FORMAT}"
     assert f" left out: {broken}\n" in result.stderr
     assert refused(script("kd-evaluate", *flags, "--skip_broken=0")) == f"kd-evaluate: {broken}"
 

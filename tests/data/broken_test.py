@@ -9,12 +9,12 @@ from kd_tf.data.folder import open_folder
 from kd_tf.errors import InputError
 from tests.data import packed_files
 from tests.data.packed_files import MemorySource, encode
-from tests.images import FOREIGN_NAME, write_people, write_text
+from tests.images import FOREIGN_NAME, UNKNOWN_FORMAT, write_people, write_text
 
 UNDECODABLE = "is not an image that can be decoded: "
 # What TensorFlow says of `packed_files.broken_images`.
 SAID = {
-    "text": "Unknown image file format. One of JPEG, PNG, GIF, BMP required",
+    "text": UNKNOWN_FORMAT,
     "empty": "Input is empty",
     "cut short": "jpeg::Uncompress failed. Invalid JPEG data or crop window",
     "only a head": "jpeg::Uncompress failed. Invalid JPEG data or crop window",
@@ -62,7 +62,7 @@ def test_a_broken_file_whose_name_is_no_text(tmp_path):
     path = write_text(tmp_path / FOREIGN_NAME / "zoe_0002.jpg", "no image")
     with pytest.raises(InputError) as error:
         verify_images(open_folder(str(tmp_path)))
-    assert str(error.value) == f"{path} {UNDECODABLE}Unknown image file format. One of JPEG, PNG, GIF, BMP required"
+    assert str(error.value) == f"{path} {UNDECODABLE}{UNKNOWN_FORMAT}"
 
 
 def test_a_file_that_is_gone_is_named(tmp_path):

@@ -11,12 +11,12 @@ from kd_tf.data.packed.source import open_packed
 from kd_tf.data.packed.verify import verify_pack
 from kd_tf.errors import InputError
 from tests.data.packed_files import broken_images, make_source, times_of_shards
-from tests.images import write_people, write_text
+from tests.images import UNKNOWN_FORMAT, write_people, write_text
 
 HINT = "; --skip_broken=N leaves out up to N such images"
 NO_IMAGE = "is not an image that can be decoded: "
 REASONS = {
-    "text": f"image 6 {NO_IMAGE}Unknown image file format. One of JPEG, PNG, GIF, BMP required",
+    "text": f"image 6 {NO_IMAGE}{UNKNOWN_FORMAT}",
     "empty": f"image 6 {NO_IMAGE}Input is empty",
     "cut short": f"image 6 {NO_IMAGE}jpeg::Uncompress failed. Invalid JPEG data or crop window",
     "only a head": f"image 6 {NO_IMAGE}jpeg::Uncompress failed. Invalid JPEG data or crop window",
