@@ -5,6 +5,7 @@ whose `tf.keras` is Keras 3 unless the environment asks for tf-keras, which is K
 """
 
 import contextlib
+import json
 import os
 import shutil
 import sys
@@ -64,18 +65,32 @@ def _standard_error_kept() -> Iterator[None]:
 
 
 def make_portable(path: str) -> None:
-    """Lets the other line read a `.keras` file: tf-keras reads classes under the names of Keras 2, but writes its own."""
+    """Lets the other line read a `.keras` file: tf-keras reads what Keras 2.15 writes, which knows not all that tf-keras writes."""
     if HAS_ADDONS:
         return
     portable = f"{path}.portable"
     with zipfile.ZipFile(path) as written, zipfile.ZipFile(portable, "w") as file:
         for item in written.infolist():
             if item.filename == "config.json":
-                file.writestr(item, written.read(item).replace(b'"module": "tf_keras.', b'"module": "keras.'))
+                file.writestr(item, json.dumps(_named_as_in_keras_2(json.loads(written.read(item)))))
             else:
                 with written.open(item) as source, file.open(item, "w", force_zip64=True) as target:
                     shutil.copyfileobj(source, target)
     os.replace(portable, path)
+
+
+def _named_as_in_keras_2(config):
+    """The configuration of a network, in dicts and lists, with the names of Keras 2.15."""
+    if isinstance(config, list):
+        return [_named_as_in_keras_2(part) for part in config]
+    if not isinstance(config, dict):
+        return config
+    config = {key: _named_as_in_keras_2(part) for key, part in config.items()}
+    if str(config.get("module")).startswith("tf_keras."):
+        config["module"] = config["module"].removeprefix("tf_")
+    if config.get("class_name") == "InputLayer" and not config["config"].get("optional"):
+        config["config"].pop("optional", None)
+    return config
 
 
 def addons_optimizers(flag: str):

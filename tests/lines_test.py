@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kd_tf.networks.stored import load_network
 from tests.training.processes import FLAGS, SECONDS, start, wait_for_checkpoint
 
 OTHER = os.environ.get("KD_TF_OTHER_PYTHON", "")
@@ -30,6 +31,13 @@ def call(python, binary, *flags) -> str:
 def read_json(*path):
     with open(os.path.join(*path), encoding="utf-8") as file:
         return json.load(file)
+
+
+def relative_difference(first, second) -> float:
+    """Of the weights of two runs, over their size."""
+    ours, theirs = (load_network(str(run), "model", image_size=16).get_weights() for run in (first, second))
+    ours, theirs = (np.concatenate([weight.ravel() for weight in weights]) for weights in (ours, theirs))
+    return float(np.linalg.norm(ours - theirs) / np.linalg.norm(ours))
 
 
 @pytest.fixture(scope="module", params=["other_reads_this", "this_reads_other"])
@@ -71,7 +79,7 @@ def test_an_exported_model_is_scored(lines, written, tmp_path):
     for python, name in zip(lines, ("writer", "reader"), strict=True):
         protocol = ("--protocol=classification", *SOURCE, f"--output={tmp_path / name}")
         call(python, "evaluate", f"--model={tmp_path / 'model'}", *protocol)
-    assert read_json(tmp_path, "writer", "metrics.json") == read_json(tmp_path, "reader", "scores.json")
+    assert read_json(tmp_path, "writer", "metrics.json") == read_json(tmp_path, "reader", "metrics.json")
 
 
 def test_an_interrupted_run_is_continued(lines, written, tmp_path):
@@ -82,15 +90,13 @@ def test_an_interrupted_run_is_continued(lines, written, tmp_path):
     process = start(tmp_path / "run", f"--steps={STEPS}", python=lines[1])
     _, errors = process.communicate(timeout=SECONDS)
     assert process.returncode == 0 and "continuing from" in errors, errors[-3000:]
-    whole, continued = (read_json(folder, "run", "metrics.json") for folder in (written, tmp_path))
-    assert continued["loss"] == pytest.approx(whole["loss"], rel=0.05)
+    # Each line rounds in its own way.
+    assert relative_difference(written / "run", tmp_path / "run") < 0.01
 
 
 def test_a_cache_teaches(lines, written, tmp_path):
     call(lines[0], "cache", f"--teacher={written / 'run'}", "--views=2", f"--output={tmp_path / 'cache'}")
     distill = (*FLAGS, "--steps=4", f"--teacher={written / 'run'}", f"--teacher_cache={tmp_path / 'cache'}")
-    metrics = []
     for python, name in zip(lines, ("writer", "reader"), strict=True):
         call(python, "distill", *distill, f"--model_dir={tmp_path / name}")
-        metrics.append(read_json(tmp_path, name, "metrics.json"))
-    assert metrics[0]["soft"] == pytest.approx(metrics[1]["soft"], rel=1e-3)
+    assert relative_difference(tmp_path / "writer", tmp_path / "reader") < 0.001
