@@ -11,6 +11,8 @@ import tensorflow as tf
 from kd_tf.errors import InputError
 
 TripletLoss = Callable[..., tf.Tensor]
+# Beyond every squared distance; a batch of it still has a finite sum.
+_FAR = 1e30
 
 
 def semi_hard_triplet_loss(identities: tf.Tensor, embeddings: tf.Tensor, *, margin: float) -> tf.Tensor:
@@ -116,14 +118,16 @@ def _all_losses(distances, positive, negative, margin):
 def _semi_hard_losses(distances, positive, negative, margin):
     """Losses `[batch, batch]` of anchor and positive, 0 where `mined` is False."""
     # The negatives of each anchor in ascending order; searching finds the nearest one farther than each positive.
-    ascending = _evenly_where_equal(tf.sort(tf.where(negative, distances, distances.dtype.max), axis=1))
+    ascending = tf.sort(tf.where(negative, distances, _FAR), axis=1)
     farther = tf.searchsorted(ascending, distances, side="right")
     negatives = tf.math.count_nonzero(negative, axis=1, dtype=tf.int32)[:, None]
-    chosen = tf.gather(ascending, tf.clip_by_value(farther, 0, tf.maximum(negatives - 1, 0)), batch_dims=1)
+    place = tf.clip_by_value(farther, 0, tf.maximum(negatives - 1, 0))
+    chosen = tf.gather(_evenly_where_equal(ascending), place, batch_dims=1)
     # Where it is the farthest image of all, TensorFlow Addons shares the gradient with positives that are as far.
     farthest = tf.reduce_max(distances, axis=1, keepdims=True)
     left = tf.cast(negatives - farther, tf.float32) / tf.cast(tf.shape(distances)[0], tf.float32)
-    chosen = tf.where((left > 0) & (chosen == farthest), left * chosen + (1 - left) * farthest, chosen)
+    is_farthest = (left > 0) & (tf.gather(ascending, place, batch_dims=1) == farthest)
+    chosen = tf.where(is_farthest, left * chosen + (1 - left) * farthest, chosen)
     losses = tf.maximum(distances - tf.where(negatives > 0, chosen, 0.0) + margin, 0.0)
     return tf.where(positive, losses, 0.0), positive
 

@@ -241,6 +241,17 @@ def test_semi_hard_equals_tensorflow_addons_where_distances_are_equal(seed, marg
     _assert_equals_addons("semi_hard", random.permutation(np.repeat(np.arange(4), 6)), embeddings, margin)
 
 
+@pytest.mark.parametrize("copies", [3, 5, 7])
+def test_semi_hard_takes_no_negative_that_is_as_far_as_the_positive(copies):
+    """A mean of copies of 0.1 is not 0.1 to the last bit: which negative is farther goes by the distances themselves."""
+    tenth = np.float32(np.sqrt(np.float32(0.1)))
+    embeddings = np.array([[0.0], [tenth], *[[-tenth]] * copies, [1.0]], np.float32)
+    identities = [0, 0, *range(1, copies + 1), copies + 1]
+    # From 0 the positive and all copies are at 0.1, the last one at 1; from the positive the copies are at 0.4.
+    expected = [0.1 - 1 + 1, 0.1 - 0.4 + 1]
+    assert float(_loss("semi_hard", identities, embeddings, 1.0)) == pytest.approx(np.mean(expected), rel=1e-5)
+
+
 def test_semi_hard_needs_memory_of_the_square_of_the_batch():
     """No tensor of the graph, gradient included, has more than `[batch, batch]` numbers."""
     batch = 48
