@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from kd_tf.files import write_whole
@@ -74,6 +75,14 @@ def write_figure(path: str, figure: Figure) -> None:
     encoded = io.BytesIO()
     figure.savefig(encoded, format="png", dpi=DOTS_PER_INCH)
     write_whole(path, encoded.getvalue())
+
+
+def figure_pixels(figure: Figure, dots_per_inch: int = DOTS_PER_INCH) -> np.ndarray:
+    """A figure as a picture, uint8 RGB `[height, width, 3]`."""
+    figure.set_dpi(dots_per_inch)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[:, :, :3]
 
 
 def _blank(width: float, height: float) -> Figure:
