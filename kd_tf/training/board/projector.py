@@ -8,6 +8,7 @@ from google.protobuf import text_format
 from tensorboard.plugins.projector import ProjectorConfig
 
 from kd_tf.evaluation.answers import Answers
+from kd_tf.evaluation.pictures import jpeg_bytes
 from kd_tf.files import write_whole
 
 # All images of the first people, up to so many.
@@ -33,7 +34,7 @@ def write_embeddings(directory: str, answers: Answers) -> None:
     embedding.tensor_shape.extend([len(shown), answers.embedding.shape[1]])
     embedding.tensor_path = _write(directory, "embeddings.bytes", answers.embedding[shown].astype(np.float32).tobytes())
     embedding.metadata_path = _write(directory, "identities.tsv", labels)
-    embedding.sprite.image_path = _write(directory, "faces.png", _sprite([answers.picture(place) for place in shown]))
+    embedding.sprite.image_path = _write(directory, "faces.jpg", _sprite([answers.picture(place) for place in shown]))
     embedding.sprite.single_image_dim.extend([THUMBNAIL, THUMBNAIL])
     write_whole(os.path.join(directory, CONFIG_FILE), text_format.MessageToString(config))
 
@@ -49,11 +50,11 @@ def _one_line(name: str) -> str:
 
 
 def _sprite(pictures: list[np.ndarray]) -> bytes:
-    """A PNG of as many rows as columns, row by row; places that are left are white."""
+    """A JPEG of as many rows as columns, row by row; places that are left are white."""
     side = int(np.ceil(np.sqrt(len(pictures))))
     sprite = np.full([side * THUMBNAIL, side * THUMBNAIL, 3], 255, np.uint8)
     thumbnails = [cv2.resize(picture, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA) for picture in pictures]
     for number, thumbnail in enumerate(thumbnails):
         row, column = (THUMBNAIL * place for place in divmod(number, side))
         sprite[row : row + THUMBNAIL, column : column + THUMBNAIL] = thumbnail
-    return cv2.imencode(".png", sprite[:, :, ::-1])[1].tobytes()
+    return jpeg_bytes(sprite)

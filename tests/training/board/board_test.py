@@ -97,7 +97,7 @@ def test_the_first_images_are_those_of_the_first_step(runs, monkeypatch):
 def test_pictures_are_small(runs):
     for config in runs.values():
         files = glob.glob(f"{board_of(config)}/events.*")
-        assert 0 < sum(os.path.getsize(file) for file in files) < 600_000
+        assert 0 < sum(os.path.getsize(file) for file in files) < 500_000
 
 
 def test_the_projector_shows_whole_people(runs, tmp_path):
@@ -112,7 +112,8 @@ def test_the_projector_shows_whole_people(runs, tmp_path):
         assert file.read().splitlines() == [answers.identity_names[label] for label in answers.identities[order]]
     sprite = cv2.imread(os.path.join(folder, embedding.sprite.image_path))[:, :, ::-1]
     small = cv2.resize(answers.picture(order[1]), (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
-    np.testing.assert_array_equal(sprite[:THUMBNAIL, THUMBNAIL : 2 * THUMBNAIL], small)
+    # As a JPEG has it.
+    assert np.abs(sprite[:THUMBNAIL, THUMBNAIL : 2 * THUMBNAIL].astype(int) - small).mean() < 5
 
 
 def test_the_projector_shows_no_more_than_it_can(tmp_path, monkeypatch):

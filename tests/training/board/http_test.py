@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from kd_tf.training.board.settings import row_name
 from kd_tf.training.run_directory import RunDirectory
 
 STUDENT = "student/tensorboard"
@@ -74,15 +75,16 @@ def test_runs_are_compared_by_their_flags_and_scores(runs, server):
         "sliceSize": 10,
     }
     groups = {group["name"]: group for group in server.json("hparams/session_groups", asked)["sessionGroups"]}
-    assert set(groups) == {config.model_dir for config in runs.values()}
-    for config in runs.values():
-        group, scores = groups[config.model_dir], RunDirectory(config.model_dir).metrics()
+    names = {name: row_name(config.model_dir) for name, config in runs.items()}
+    assert set(groups) == set(names.values()) and names["student"].startswith("student ")
+    for name, config in runs.items():
+        group, scores = groups[names[name]], RunDirectory(config.model_dir).metrics()
         found = {value["name"]["tag"].removeprefix("score/"): value["value"] for value in group["metricValues"]}
         assert found == pytest.approx({name: scores[name] for name in found}, abs=1e-3) and found
         assert group["hparams"]["width_divisor"] == config.network.width_divisor
-    hparams = groups[runs["student"].model_dir]["hparams"]
+    hparams = groups[names["student"]]["hparams"]
     assert (hparams["teacher"], hparams["init"], hparams["alpha"], hparams["beta"]) == ("teacher", "none", 1, 0.5)
-    assert "alpha" not in groups[runs["teacher"].model_dir]["hparams"]
+    assert "alpha" not in groups[names["teacher"]]["hparams"]
 
 
 def test_the_page_has_its_sections_in_order(server):
