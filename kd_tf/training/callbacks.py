@@ -61,8 +61,9 @@ class Progress(tf.keras.callbacks.Callback):
 class TermLogger(tf.keras.callbacks.Callback):
     """Writes the loss, each of its terms and the measures to TensorBoard, and stops a run whose loss is no number.
 
-    Training values (under `train/`) are means over the last `LOG_STEPS` steps; those under `test/` and `agreement/` are of the whole test
-    split. Under `gradient/` is the norm of each weighted term's gradient at the student's hidden layer, where it was measured.
+    Training values (under `train/`) are means over the last `LOG_STEPS` steps, or those since the last evaluation; those under `test/`
+    and `agreement/` are of the whole test split. Under `gradient/` is the norm of each weighted term's gradient at the student's hidden
+    layer, where it was measured.
 
     Args:
       directory: TensorBoard's; None: nothing is written.
@@ -91,10 +92,18 @@ class TermLogger(tf.keras.callbacks.Callback):
         if not math.isfinite(logs["loss"]):
             self._refuse(logs)
         if self._step % LOG_STEPS == 0:
-            gradients, values = _divided(logs, GRADIENT)
-            self.write("gradient", {name: value for name, value in gradients.items() if math.isfinite(value)})
-            self.write("train", values | {"learning_rate": current_learning_rate(self.model.optimizer)})
+            self._write_means(logs)
             self.model.reset_metrics()
+
+    def on_train_end(self, logs=None):
+        """Before each evaluation, which resets the means: of the steps since the last entry, if there are any."""
+        if self._step % LOG_STEPS:
+            self._write_means(logs)
+
+    def _write_means(self, logs: dict[str, float]) -> None:
+        gradients, values = _divided(logs, GRADIENT)
+        self.write("gradient", {name: value for name, value in gradients.items() if math.isfinite(value)})
+        self.write("train", values | {"learning_rate": current_learning_rate(self.model.optimizer)})
 
     def _refuse(self, logs: dict[str, float]) -> None:
         bad = {name: value for name, value in logs.items() if not math.isfinite(value) and not name.endswith(GRADIENT)}

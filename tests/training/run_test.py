@@ -345,7 +345,8 @@ def test_a_hint_is_a_shallow_network_and_its_loss(hint):
     assert "--hint_stage=stage3" in open(os.path.join(path, "flags.txt"), encoding="utf-8").read().splitlines()
     assert "dropped: the projection of the hidden layer to the teacher's 64 channels" in log_of(path)
     costs = {f"cost/{name}" for name in COSTS | {"teacher_share"}}
-    assert set(scalars(os.path.join(path, "tensorboard"))) == {"test/loss", "test/hidden", "agreement/cosine", "score/hidden"} | costs
+    told = {"train/loss", "train/hidden", "train/learning_rate", "gradient/hidden", "agreement/cosine", "score/hidden"}
+    assert set(scalars(os.path.join(path, "tensorboard"))) == {"test/loss", "test/hidden"} | told | costs
 
 
 def test_fitnet_starts_from_a_hint_and_says_what_is_new(hint, tmp_path):
