@@ -17,7 +17,7 @@ from kd_tf.data.split import Split, SplitConfig
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
 from kd_tf.evaluation.embeddings import StoredEmbeddings
-from kd_tf.evaluation.mistakes import classification_figures, landmark_figures, retrieval_figures
+from kd_tf.evaluation.mistakes import PROTOCOL_FIGURES
 from kd_tf.evaluation.models import ScoredModel, open_model
 from kd_tf.evaluation.pictures import write_figure
 from kd_tf.evaluation.score import NEEDS, PROTOCOLS, check_model, require_output, rounded, score_answers
@@ -28,7 +28,6 @@ from kd_tf.training.run_directory import FLAGS_FILE
 
 ALL_PROTOCOLS = (*PROTOCOLS, *PAIR_PROTOCOLS)
 _FLIPPING = ("retrieval", *PAIR_PROTOCOLS)
-_FIGURES = {"classification": classification_figures, "landmarks": landmark_figures, "retrieval": retrieval_figures}
 _Found = tuple[dict, Callable[[], dict[str, Figure]]]
 
 
@@ -104,7 +103,7 @@ def _score_split(config: EvaluationConfig, model: ScoredModel) -> _Found:
             split, notes["skipped"] = _without_broken(split, config.skip_broken)
         name, answers = split.source.name, model.answers(split, (NEEDS[config.protocol],), flip=config.flip)
         answers.require_finite(config.model, split)
-    return {"data": name} | notes | score_answers(answers, config.protocol), lambda: _FIGURES[config.protocol](answers)
+    return {"data": name} | notes | score_answers(answers, config.protocol), lambda: PROTOCOL_FIGURES[config.protocol](answers)
 
 
 def _labelled_as_trained(config: EvaluationConfig, split: Split) -> Split:

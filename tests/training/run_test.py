@@ -1,5 +1,4 @@
 import dataclasses
-import glob
 import json
 import os
 import signal
@@ -8,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.python.summary.summary_iterator import summary_iterator
 
 from kd_tf.data.dataset import open_data
 from kd_tf.data.digest import data_digest
@@ -26,7 +24,7 @@ from kd_tf.training.run import run
 from kd_tf.training.saving import Saver
 from tests.images import write_text
 from tests.runs import SOURCE, VIEW, small_run
-from tests.training.events import written
+from tests.training.events import values_of, written
 
 NARROW = NetworkConfig("resnet14", 16)
 
@@ -62,10 +60,8 @@ def source_name(data, record) -> str:
 
 def scalars(directory: str) -> dict[str, list[int]]:
     found = {}
-    for file in glob.glob(os.path.join(directory, "*")):
-        for event in summary_iterator(file):
-            for value in event.summary.value:
-                found.setdefault(value.tag, []).append(event.step)
+    for tag, step, _ in values_of(directory, "scalars"):
+        found.setdefault(tag, []).append(step)
     return found
 
 
@@ -349,7 +345,8 @@ def test_a_hint_is_a_shallow_network_and_its_loss(hint):
     assert "--hint_stage=stage3" in open(os.path.join(path, "flags.txt"), encoding="utf-8").read().splitlines()
     assert "dropped: the projection of the hidden layer to the teacher's 64 channels" in log_of(path)
     costs = {f"cost/{name}" for name in COSTS | {"teacher_share"}}
-    assert set(scalars(os.path.join(path, "tensorboard"))) == {"test/loss", "test/hidden"} | costs
+    told = {"train/loss", "train/hidden", "train/learning_rate", "gradient/hidden", "agreement/cosine", "score/hidden"}
+    assert set(scalars(os.path.join(path, "tensorboard"))) == {"test/loss", "test/hidden"} | told | costs
 
 
 def test_fitnet_starts_from_a_hint_and_says_what_is_new(hint, tmp_path):
