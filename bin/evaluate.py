@@ -4,8 +4,8 @@
     kd-evaluate --model=runs/student --protocol=lfw --data=lfw:DIR --flip --output=scores_lfw
     kd-evaluate --model=embeddings.npz --protocol=bin --data=bin:cfp_fp.bin
 
---model is a run directory, a Keras model, a SavedModel that kd-export wrote (scored through its signature for image files) or a .npz file
-of embeddings made elsewhere:
+--model is a run directory, a Keras model, what kd-export wrote (the folder of a SavedModel, a .tflite or an .onnx file, each given whole
+photographs) or a .npz file of embeddings made elsewhere:
 
     embeddings  [n, width]
     names       [n], relative path of each row's image in the data set, such as Name/Name_0001.jpg. Without it the rows are all

@@ -8,7 +8,9 @@ from kd_tf.evaluation.score import PROTOCOLS
 from kd_tf.flags import data_flags
 from kd_tf.flags.paths import absolute_path
 
-MODEL = flags.DEFINE_string("model", None, "A run directory, a Keras model, an exported SavedModel or a .npz file of embeddings.")
+MODEL = flags.DEFINE_string(
+    "model", None, "A run directory, a Keras model, an exported SavedModel, .tflite or .onnx file, or a .npz file of embeddings."
+)
 PROTOCOL = flags.DEFINE_enum("protocol", "classification", ALL_PROTOCOLS, "What is scored.")
 OUTPUT = flags.DEFINE_string("output", None, "A folder for metrics.json and pictures. Absent: the scores are only printed.")
 FLIP = flags.DEFINE_boolean("flip", False, "Add the embedding of the flipped image to each image's own (retrieval, lfw, bin).")

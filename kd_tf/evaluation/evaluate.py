@@ -22,7 +22,7 @@ from kd_tf.evaluation.models import ScoredModel, open_model
 from kd_tf.evaluation.pictures import write_figure
 from kd_tf.evaluation.score import NEEDS, PROTOCOLS, check_model, require_output, rounded, score_answers
 from kd_tf.evaluation.verification import PAIR_PROTOCOLS, ScoredPairs, open_pairs, pair_split, warn_of_shared_people
-from kd_tf.files import write_whole
+from kd_tf.files import check_folder_can_be_written, write_whole
 from kd_tf.networks.identity_names import recorded_identities
 from kd_tf.training.run_directory import FLAGS_FILE
 
@@ -145,11 +145,7 @@ def _check_output(output: str) -> None:
     """Raises `InputError` where `output` cannot become a folder of results, before hours are spent on them."""
     if os.path.exists(os.path.join(output, FLAGS_FILE)):
         raise InputError(f"--output={output} is a run directory, whose own metrics.json would be lost; give another folder")
-    existing = output
-    while not os.path.lexists(existing):
-        existing = os.path.dirname(existing) or os.curdir
-    if not os.path.isdir(existing) or not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError(f"--output={output} cannot be written: {existing} is not a folder that can be written")
+    check_folder_can_be_written(output)
 
 
 def _write(output: str, metrics: dict, figures: dict[str, Figure]) -> None:

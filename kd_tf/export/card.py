@@ -1,0 +1,149 @@
+"""The model card of an export: what it is, takes and gives, what it was made from, what it scored, and what nobody knows."""
+
+import os
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+from kd_tf.data.dataset import FaceData
+from kd_tf.export.check import Difference
+from kd_tf.export.kinds import Kind
+from kd_tf.markdown import markdown_table
+from kd_tf.networks.face_network import output_shapes
+from kd_tf.training.run_directory import RunDirectory, recorded_flags
+
+if TYPE_CHECKING:
+    from kd_tf.export.export import ExportConfig
+
+UNKNOWN_LICENCE = "unknown: ask whoever gave you the photographs, and the people in them, before the model is used"
+LICENCES = {
+    "synthetic": "drawn by kd_tf, Apache 2.0; no person is shown",
+    "celeba": "CelebA: for non-commercial research only, says its publisher; the photographs belong to others",
+    "casia_webface": "CASIA-WebFace: for non-commercial research and education only, says its publisher; the photographs belong to others",
+    "ms_celeb_1m": "MS-Celeb-1M: for non-commercial research only, and withdrawn by its publisher in 2019",
+    "lfw": "LFW: no licence is stated; press photographs that belong to others, published for research",
+}
+# Of `metrics.json`, and what they are.
+SCORES = {
+    "top1": "top-1, %",
+    "nrmse": "NRMSE, % of the distance between the eyes",
+    "failure_rate": "NRMSE above 10%, % of images",
+    "rank1": "rank-1, %",
+}
+# Of a run's flags, those that say how it was taught.
+TEACHING = ("teacher", "teacher_cache", "alpha", "beta", "logits_weight", "temperature", "init", "init_rule", "epochs", "steps", "seed")
+
+
+def model_card(
+    config: "ExportConfig",
+    network: tf.keras.Model,
+    data: FaceData,
+    names: list[str] | None,
+    folder: str,
+    differences: dict[Kind, dict[str, Difference]],
+    checked: int,
+) -> str:
+    """Markdown; `folder` holds the files, `names` are those of the labels, and `differences` were found on `checked` images."""
+    run = config.model if os.path.isdir(config.model) else os.path.dirname(config.model)
+    flags = recorded_flags(run)
+    parameters = sum(variable.shape.num_elements() for variable in network.trainable_variables)
+    parts = [
+        f"# {network.name}\n",
+        f"A face network of {parameters:,} trained parameters, "
+        + (f"trained for {config.task}" if config.task else "whose task is not recorded")
+        + ", without its teacher. Written by kd-export.\n",
+        "## Files\n",
+        _files(folder, differences, checked),
+        "## Takes and gives\n",
+        _takes_and_gives(config, network, names),
+        "## Data\n",
+        _data(data, flags),
+        "## Teacher and training\n",
+        _teaching(flags),
+        "## Scores\n",
+        _scores(run, flags),
+        "## Limits\n",
+        _limits(config, network, flags),
+    ]
+    return "\n".join(parts)
+
+
+def _files(folder: str, differences: dict[Kind, dict[str, Difference]], checked: int) -> str:
+    outputs = list(next(iter(differences.values())))
+    rows = [["file", "", "megabytes", "tolerance", *outputs]]
+    for kind, found in differences.items():
+        measured = [f"{found[key].mean:.1e}" for key in outputs]
+        rows.append(
+            [kind.file or "saved_model.pb, variables/", kind.title, f"{kind.size(folder) / 1e6:.3f}", f"{kind.tolerance:g}", *measured]
+        )
+    return (
+        markdown_table(rows)
+        + f"\nHow far each is from the network it was made of, as a mean over {checked} images: embeddings in distance of unit vectors, "
+        + "probabilities in half their summed differences, landmarks in tenths of the image's longer side.\n"
+    )
+
+
+def _takes_and_gives(config: "ExportConfig", network: tf.keras.Model, names: list[str] | None) -> str:
+    outputs, lines = output_shapes(network), []
+    faces = "faces that are aligned already (kd_tf.data.aligned.align_face)" if config.view.align else "photographs of a face"
+    share = (
+        f", of which the middle {config.view.central_fraction:g} of width and height is used" if config.view.central_fraction < 1 else ""
+    )
+    lines.append(
+        f"Takes {faces}, uint8 RGB, of any size{share}; they are resized inside. The network sees {config.view.image_size} pixels.\n"
+    )
+    if "embedding" in outputs:
+        lines.append(f"* `embedding` [{outputs['embedding'][-1]}]: a unit vector; the nearer two are, the likelier they are one person.")
+    if "logits" in outputs:
+        known = "line n of labels.txt names number n, from 0" if names else "nobody recorded who they are"
+        lines.append(f"* `probabilities` [{outputs['logits'][-1]}] of the identities it was trained on; {known}.")
+    if "landmarks" in outputs:
+        lines.append(
+            "* `landmarks` [5, 2]: x and y in pixels of the given image, the centre of its first pixel being 0, 0; image-left eye, "
+            "image-right eye, nose, image-left and image-right corner of the mouth."
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _data(data: FaceData, flags: dict[str, str]) -> str:
+    name, _, path = flags.get("data", "").partition(":")
+    if not name:
+        return f"Unknown. Checked on {data.test.source.name}.\n\nLicence of the data: {UNKNOWN_LICENCE}.\n"
+    counts = f"{len(data.train):,} training and {len(data.test):,} test images, {data.train.classes:,} identities in training"
+    title = f"{name} ({os.path.basename(path)})" if path else name
+    return f"{title}: {counts}, --split={flags.get('split', 'random')}.\n\nLicence of the data: {LICENCES.get(name, UNKNOWN_LICENCE)}.\n"
+
+
+def _teaching(flags: dict[str, str]) -> str:
+    taught = {key: flags[key] for key in TEACHING if key in flags}
+    if not taught:
+        return "Unknown: there is no record of a run beside the model.\n"
+    teacher = "" if {"teacher", "teacher_cache"} & set(taught) else "No teacher.\n\n"
+    # Where they lay is of no use to others.
+    return teacher + "".join(f"* {key}: {os.path.basename(value)}\n" for key, value in taught.items())
+
+
+def _scores(run: str, flags: dict[str, str]) -> str:
+    directory = RunDirectory(run)
+    metrics = directory.metrics() if directory.finished else {}
+    found = {title: metrics[key] for key, title in SCORES.items() if key in metrics}
+    if not found:
+        return "None are recorded beside the model.\n"
+    scored = "validation images" if flags.get("validation") == "true" else "test images"
+    lines = "".join(f"* {title}: {value}\n" for title, value in found.items())
+    return f"Of the network in float32, on the {scored} of its data:\n\n{lines}"
+
+
+def _limits(config: "ExportConfig", network: tf.keras.Model, flags: dict[str, str]) -> str:
+    limits = [
+        "The scores are of photographs like those it was trained on; nothing was measured on others, on other cameras, or for groups of "
+        "people (age, sex, skin). Measure that on your own before somebody depends on it.",
+        "It finds no faces: give it photographs in which the face lies as in its data.",
+    ]
+    if "logits" in output_shapes(network):
+        limits.append("Probabilities are among the identities it knows: of a stranger it names one of them. Tell strangers by embeddings.")
+    if flags.get("data", "").startswith("synthetic"):
+        limits.append("It has seen drawn faces only, and is of no use on real ones.")
+    if config.view.align:
+        limits.append("Faces must be aligned before it sees them.")
+    return "".join(f"* {limit}\n" for limit in limits)
