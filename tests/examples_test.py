@@ -6,11 +6,17 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
+from kd_tf.data.views import ViewConfig
+from kd_tf.export.saved_model import export_saved_model
+from tests.images import write_image
 from tests.training.processes import FLAGS
 
-EXAMPLES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "examples", "distributed")
+EXAMPLES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "examples")
+DISTRIBUTED = os.path.join(EXAMPLES, "distributed")
 TELL = "import os, sys, json; print(json.dumps([json.loads(os.environ['TF_CONFIG']), sys.argv[1:]]))"
 # Three nodes; each task runs after the other. `requeue` leaves a note.
 STAND_INS = {
@@ -28,7 +34,7 @@ def slurm(tmp_path):
     env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_NODELIST": "node[1-3]", "SLURM_JOB_ID": "7"}
 
     def submit(*command):
-        script = os.path.join(EXAMPLES, "slurm.sbatch")
+        script = os.path.join(DISTRIBUTED, "slurm.sbatch")
         return subprocess.run(["bash", script, *command], env=env, cwd=tmp_path, capture_output=True, text=True)
 
     return submit
@@ -51,7 +57,7 @@ def test_a_job_that_ran_out_of_time_is_queued_again(slurm, tmp_path, status, que
 
 
 def test_a_pod_knows_all_pods_and_its_place():
-    with open(os.path.join(EXAMPLES, "kubernetes.yaml"), encoding="utf-8") as file:
+    with open(os.path.join(DISTRIBUTED, "kubernetes.yaml"), encoding="utf-8") as file:
         text = file.read()
     script = re.search(r"- \|\n((?: {14}.*\n)+)", text).group(1)
     workers = re.search(r"name: WORKERS\n +value: '(.*)'", text).group(1)
@@ -63,7 +69,65 @@ def test_a_pod_knows_all_pods_and_its_place():
 
 def test_two_workers_on_one_machine(tmp_path):
     command = [sys.executable, "-m", "kd_tf.bin.train", *FLAGS, "--steps=2", f"--model_dir={tmp_path}/run"]
-    done = subprocess.run(["sh", os.path.join(EXAMPLES, "two_workers.sh"), *command], capture_output=True, text=True)
+    done = subprocess.run(["sh", os.path.join(DISTRIBUTED, "two_workers.sh"), *command], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["steps"] == 2
     assert json.loads((tmp_path / "run" / "run.json").read_text())[0]["replicas"] == 2
+
+
+def example(name, *arguments, cwd=None):
+    """Runs one as its user does, from another folder."""
+    command = [sys.executable, os.path.join(EXAMPLES, name), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
+
+
+def refusal(done):
+    """What an example says of bad input: one line, after what TensorFlow may have to say."""
+    assert done.returncode == 2 and not done.stdout, done.stderr
+    return done.stderr.strip().splitlines()[-1]
+
+
+@pytest.fixture(scope="module", name="photographs")
+def write_photographs(tmp_path_factory):
+    """A model that embeds the mean colour, three colours, a text and a model without embeddings."""
+    folder = tmp_path_factory.mktemp("photographs")
+    images = tf.keras.Input([16, 16, 3])
+    mean = tf.keras.layers.GlobalAveragePooling2D()(images)
+    export_saved_model(
+        tf.keras.Model(images, {"embedding": tf.keras.layers.UnitNormalization()(mean)}), ViewConfig(16), str(folder / "model")
+    )
+    export_saved_model(tf.keras.Model(images, {"logits": mean}), ViewConfig(16), str(folder / "classifier"))
+    for name, colour in (("red.png", (200, 0, 0)), ("dark_red.png", (100, 0, 0)), ("purple.png", (200, 0, 200))):
+        write_image(folder / name, np.full([20, 24, 3], colour, np.uint8))
+    (folder / "text.jpg").write_text("no image")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "threshold", "said"),
+    [
+        ("red.png", "dark_red.png", "0.5", "distance 0.0000, threshold 0.5000: the same person"),
+        # Unit vectors (1, 0, 0) and (1, 0, 1) / sqrt(2): 2 - 2 / sqrt(2) apart.
+        ("red.png", "purple.png", "0.5858", "distance 0.5858, threshold 0.5858: the same person"),
+        ("red.png", "purple.png", "0.5857", "distance 0.5858, threshold 0.5857: not the same person"),
+    ],
+)
+def test_two_faces_are_verified(photographs, first, second, threshold, said):
+    done = example("verify_two_faces.py", "--model=model", f"--threshold={threshold}", first, second, cwd=photographs)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == said
+
+
+@pytest.mark.parametrize(
+    ("model", "threshold", "second", "message"),
+    [
+        ("/nowhere", "1", "red.png", "--model=/nowhere is not an exported model: "),
+        ("classifier", "1", "red.png", "--model=classifier has no signature 'encoded_images' that gives an embedding; export it with"),
+        ("model", "1", "missing.png", "missing.png does not exist"),
+        ("model", "1", "text.jpg", "text.jpg is no photograph that can be read"),
+        ("model", "5", "red.png", "--threshold=5.0 must be above 0 and at most 4"),
+    ],
+)
+def test_what_cannot_be_verified_is_one_line(photographs, model, threshold, second, message):
+    done = example("verify_two_faces.py", f"--model={model}", f"--threshold={threshold}", "red.png", second, cwd=photographs)
+    assert f"verify_two_faces: {message}" in refusal(done)
