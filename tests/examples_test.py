@@ -1,11 +1,13 @@
 """The files of `examples/` do what they say."""
 
+import base64
 import json
 import os
 import re
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -131,3 +133,45 @@ def test_two_faces_are_verified(photographs, first, second, threshold, said):
 def test_what_cannot_be_verified_is_one_line(photographs, model, threshold, second, message):
     done = example("verify_two_faces.py", f"--model={model}", f"--threshold={threshold}", "red.png", second, cwd=photographs)
     assert f"verify_two_faces: {message}" in refusal(done)
+
+
+def test_a_student_of_ones_own(tmp_path):
+    done = example("custom_student.py", "--output=out", "--steps=4", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^teacher: [\d,]+ parameters, top-1 [\d.]+ %, rank-1 [\d.]+ %$", done.stdout, re.MULTILINE)
+    assert re.search(r"^student: [\d,]+ parameters, top-1 [\d.]+ %, rank-1 [\d.]+ %$", done.stdout, re.MULTILINE)
+    assert "exported: out/saved_model, whose embeddings are 1024 wide" in done.stdout
+    assert set(os.listdir(tmp_path / "out")) == {"teacher", "student.keras", "projection.npz", "saved_model"}
+    refused = example("custom_student.py", "--output=other", "--teacher=nowhere", cwd=tmp_path)
+    assert refusal(refused) == "custom_student: --teacher=nowhere does not exist"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def cells():
+    """The code cells of the notebook."""
+    with open(os.path.join(EXAMPLES, "python_api.ipynb"), encoding="utf-8") as file:
+        return [cell for cell in json.load(file)["cells"] if cell["cell_type"] == "code"]
+
+
+def test_the_notebook_runs(tmp_path):
+    script = tmp_path / "cells.py"
+    script.write_text("\n".join("".join(cell["source"]) for cell in cells()))
+    env = os.environ | {"MPLBACKEND": "Agg", "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    kept = "".join(text for cell in cells() for output in cell["outputs"] for text in output.get("text", []))
+    # The same sentences as in the notebook, whatever the numbers are.
+    words = [re.sub(r"[-\d.,e]+", "#", text).split() for text in (done.stdout, kept)]
+    assert words[0] == words[1]
+
+
+def test_the_notebook_is_kept_as_it_ran_with_small_pictures():
+    assert os.path.getsize(os.path.join(EXAMPLES, "python_api.ipynb")) < 400_000
+    assert [cell["execution_count"] for cell in cells()] == list(range(1, len(cells()) + 1))
+    outputs = [output for cell in cells() for output in cell["outputs"]]
+    assert {output["output_type"] for output in outputs} <= {"stream", "display_data", "execute_result"}
+    assert {output["name"] for output in outputs if output["output_type"] == "stream"} == {"stdout"}
+    pictures = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    assert len(pictures) == 3
+    for picture in pictures:
+        assert cv2.imdecode(np.frombuffer(base64.b64decode(picture), np.uint8), cv2.IMREAD_COLOR).std() > 5
