@@ -359,7 +359,7 @@ def test_a_run_that_learned_the_hidden_layer_keeps_its_projection(teacher, tmp_p
     assert "kept: the projection of the hidden layer to the teacher's 256 channels" in log_of(path)
     projection = load_projection(str(path / "projection.npz"))
     (checkpoint,) = list_checkpoints(str(path / "checkpoints"))
-    state = tf.train.load_checkpoint(tf.train.latest_checkpoint(checkpoint.path))
+    state = tf.train.load_checkpoint(os.path.join(checkpoint.path, "state"))
     for name in ("kernel", "bias"):
         np.testing.assert_array_equal(getattr(projection, name), state.get_tensor(f"projection/{name}/.ATTRIBUTES/VARIABLE_VALUE"))
 
