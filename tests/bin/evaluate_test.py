@@ -71,7 +71,8 @@ def test_a_student_in_the_place_of_its_teacher(tmp_path):
     scores = json.loads(result.stdout)
     alone = [json.loads((tmp_path / name / "metrics.json").read_text())["rank1"] for name in ("student", "teacher")]
     assert [scores["student_rank1"], scores["teacher_rank1"]] == pytest.approx(alone, abs=1e-3)
-    assert 0 <= scores["rank1"] <= 100 and scores["queries"] == 12
+    # Of the 12 test images one is the only one of its person.
+    assert 0 <= scores["rank1"] <= 100 and scores["queries"] == 11
     assert json.loads((tmp_path / "scores" / "metrics.json").read_text()) == scores
     before = sorted(os.listdir(tmp_path))
     missing = script("kd-evaluate", f"--model={tmp_path}/teacher", "--protocol=retrieval", "--cross", f"--output={tmp_path}/other")
