@@ -51,7 +51,7 @@ def retrieval_figures(answers: Answers) -> dict[str, Figure]:
     if answers.picture is None:
         return {}
     queries, nearest = answers.nearest_others
-    distances = np.linalg.norm(answers.embedding[queries] - answers.embedding[nearest], axis=1)
+    distances = np.linalg.norm(answers.embedding[queries] - answers.searched.embedding[nearest], axis=1)
     wrong = np.flatnonzero(answers.identities[nearest] != answers.identities[queries])
     wrong = wrong[np.argsort(distances[wrong], kind="stable")]
     # Two images that find each other are shown once.
@@ -96,10 +96,11 @@ def _hardest_pairs(answers: Answers, pairs: ImagePairs, distances: np.ndarray) -
 def _query_group(answers: Answers, query: int, nearest: int) -> list[Cell]:
     others = np.flatnonzero(answers.identities == answers.identities[query])
     others = others[others != query]
-    right = others[np.argmin(np.linalg.norm(answers.embedding[others] - answers.embedding[query], axis=1))]
+    searched = answers.searched.embedding
+    right = others[np.argmin(np.linalg.norm(searched[others] - answers.embedding[query], axis=1))]
     cells = []
     for what, place in (("query", query), ("nearest", nearest), ("nearest of the same", right)):
-        distance = np.linalg.norm(answers.embedding[place] - answers.embedding[query])
+        distance = np.linalg.norm(searched[place] - answers.embedding[query])
         known = "query" if what == "query" else f"{what}, {distance:.3f}"
         cells.append(Cell(answers.picture(place), f"{known}\n{answers.identity_names[answers.identities[place]]}"))
     return cells

@@ -16,6 +16,7 @@ from kd_tf.data.views import view_in_turn
 from kd_tf.evaluation.answers import Answers
 from kd_tf.evaluation.score import network_answers, protocol_scores
 from kd_tf.export.saved_model import export_saved_model
+from kd_tf.networks.projection import save_projection
 from kd_tf.networks.rebuilt import without_synchronized_batch_norms
 from kd_tf.networks.stored import save_network
 from kd_tf.training.batches import BatchPlan
@@ -94,9 +95,7 @@ def _train_and_finish(config: RunConfig, prepared: PreparedRun, directory: RunDi
     metrics = {"task": config.task} | scores | {"parameters": parameters, "steps": plan.steps}
     metrics |= ledger.metrics() | {"seed": config.training.seed} | ({"skipped": data.skipped} if config.skip_broken else {})
     save_network(student, directory.student)
-    if prepared.distiller.projection:
-        channels = prepared.distiller.projection.units
-        _LOGGER.info("dropped: the projection of the hidden layer to the teacher's %d channels", channels)
+    _keep_projection(prepared.distiller.projection, config.task, directory)
     if config.task != "hint":
         export_saved_model(student, view_of_faces(config.view), directory.saved_model, overwrite=True)
     end_board(directory.tensorboard, prepared, answers, scores, _teacher_scores(config, prepared))
@@ -104,6 +103,17 @@ def _train_and_finish(config: RunConfig, prepared: PreparedRun, directory: RunDi
     _LOGGER.info("%s", ", ".join(f"{key} {value}" for key, value in metrics.items() if key not in COSTS))
     directory.finish(metrics)
     return metrics
+
+
+def _keep_projection(projection: tf.keras.layers.Dense | None, task: str, directory: RunDirectory) -> None:
+    """Beside the student, for `kd-evaluate --cross`; that of a hint is between middle stages, which nobody compares."""
+    if projection is None:
+        return
+    if task == "hint":
+        _LOGGER.info("dropped: the projection of the hidden layer to the teacher's %d channels", projection.units)
+        return
+    save_projection(projection, directory.projection)
+    _LOGGER.info("kept: the projection of the hidden layer to the teacher's %d channels", projection.units)
 
 
 def _train(config: RunConfig, prepared: PreparedRun, directory: RunDirectory) -> tuple[tf.keras.Model, dict[str, float], CostLedger]:
