@@ -1,6 +1,6 @@
 """What goes wrong and is no fault of the package, and what to tell of the errors of libraries."""
 
-LONGEST = 300
+LONGEST = 1000
 
 
 class InputError(ValueError):

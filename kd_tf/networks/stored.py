@@ -32,7 +32,7 @@ def load_network(path: str, flag: str, *, image_size: int) -> tf.keras.Model:
         raise InputError(f"--{flag}={path} does not exist")
     try:
         network = tf.keras.models.load_model(file, compile=False)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, tf.errors.OpError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, tf.errors.OpError) as error:
         raise InputError(f"--{flag}={file} cannot be read as a Keras model: {first_line(error)}") from error
     shape = getattr(network, "input_shape", None)
     if isinstance(shape, tuple) and any(side not in (None, image_size) for side in shape[1:3]):
