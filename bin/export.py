@@ -36,9 +36,9 @@ from kd_tf.bin import application
 # isort: split
 from absl import flags
 
-from kd_tf.export.compare import compare
+from kd_tf.export.compare import compare, load_teacher
 from kd_tf.export.export import export
-from kd_tf.flags import data_flags, export_flags
+from kd_tf.flags import data_flags, distillation_flags, export_flags
 
 flags.adopt_module_key_flags(export_flags)
 for flag in (
@@ -57,11 +57,15 @@ for flag in (
 def main() -> None:
     """Exports and compares the model that the flags name."""
     config = export_flags.export_config_from_flags()
+    teacher = export_flags.teacher_from_flags()
+    if teacher:
+        # Before anything is written.
+        load_teacher(config, teacher, given=distillation_flags.TEACHER.present)
     if not export_flags.is_exported_already():
         export(config)
         print(f"written: {config.output}")
     if export_flags.COMPARE.value:
-        print(compare(config, export_flags.teacher_from_flags()), end="")
+        print(compare(config, teacher), end="")
 
 
 def run() -> None:

@@ -2,7 +2,8 @@
 
 from absl import flags
 
-from kd_tf.export.export import ExportConfig
+from kd_tf.errors import InputError
+from kd_tf.export.config import ExportConfig
 from kd_tf.export.folder import holds_export
 from kd_tf.export.kinds import FORMATS, QUANTIZATIONS
 from kd_tf.flags import data_flags, distillation_flags
@@ -29,13 +30,27 @@ def is_exported_already() -> bool:
 
 
 def teacher_from_flags() -> str | None:
-    """What stands beside the student in its table: --teacher, or the teacher that the run names; --teacher= is none."""
+    """What stands beside the student in its table: --teacher, or the teacher that the run names; None without a table, or of --teacher=.
+
+    Raises:
+      InputError: --teacher without --compare.
+    """
+    if not COMPARE.value:
+        if distillation_flags.TEACHER.value:
+            raise InputError(f"--teacher={distillation_flags.TEACHER.value} has no effect without --compare")
+        return None
     recorded = flags_of_model(absolute_path(MODEL.value)).get("teacher")
     return absolute_path(distillation_flags.TEACHER.value if distillation_flags.TEACHER.present else recorded)
 
 
 def export_config_from_flags() -> ExportConfig:
-    """The export; data flags that are not given are those of the run that is exported."""
+    """The export; data flags that are not given are those of the run that is exported.
+
+    Raises:
+      InputError: --calibration_images without --quantize=int8.
+    """
+    if CALIBRATION_IMAGES.present and "int8" not in QUANTIZE.value:
+        raise InputError(f"--calibration_images={CALIBRATION_IMAGES.value} has no effect without --quantize=int8")
     model = absolute_path(MODEL.value)
     return ExportConfig(
         model=model,

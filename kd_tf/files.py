@@ -56,7 +56,7 @@ def check_folder_can_be_written(output: str) -> None:
 
 def remove_folder(path: str) -> None:
     """Takes its name away first, so that half of it is never taken for the whole."""
-    removed = f"{path}.removed"
+    removed = partial_path(f"{path}.removed")
     shutil.rmtree(removed, ignore_errors=True)
     if os.path.exists(path):
         os.rename(path, removed)

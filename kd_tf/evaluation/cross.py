@@ -10,8 +10,8 @@ from kd_tf.data.split import Split
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
 from kd_tf.evaluation.answers import Answers
-from kd_tf.evaluation.exported import is_exported
 from kd_tf.evaluation.models import NetworkModel
+from kd_tf.evaluation.programs import is_exported
 from kd_tf.networks.digest import weights_digest
 from kd_tf.networks.face_network import output_width, require_outputs
 from kd_tf.networks.projection import PROJECTION_FILE, load_projection, project_network
@@ -78,9 +78,11 @@ def _load_teacher(path: str, teacher: str | None, image_size: int) -> tf.keras.M
     try:
         network = load_network(named, "teacher", image_size=image_size)
     except InputError as error:
-        raise error if teacher else InputError(f"{error}; that is what --model={path} learned from: give --teacher=RUN") from error
+        if teacher:
+            raise
+        raise InputError(f"{error}; that is what --model={path} learned from: give --teacher=RUN") from error
     records = RunDirectory(_folder(path)).records()
-    taught = records[-1]["data"]["teacher"] if records else None
+    taught = records[-1]["data"].get("teacher") if records else None
     if taught and weights_digest(network) != taught:
         _LOGGER.warning("--teacher=%s has other weights than the teacher of %s: the projection was not trained for it", named, path)
     return network
@@ -95,7 +97,7 @@ def _in_teacher_space(path: str, student: tf.keras.Model, teacher_width: int) ->
             return student
         raise InputError(
             f"--cross needs {PROJECTION_FILE}, which --model={path} lacks (its --beta: {recorded.get('beta', 'unknown')}); "
-            "distill it with --beta above 0, or --targets=hidden among others"
+            "distill it with --beta above 0, or --targets=hidden among others (runs of earlier versions, again: they did not keep it)"
         )
     projection = load_projection(file)
     if projection.kernel.shape != (width, teacher_width):

@@ -14,6 +14,8 @@ from kd_tf.evaluation.retrieval import rank1_score
 
 PROTOCOLS = ("classification", "landmarks", "retrieval")
 TASK_PROTOCOLS = {"classification": ("classification", "retrieval"), "alignment": ("landmarks",), "verification": ("retrieval",)}
+# Of the scores, those that a run is told by, all in percent, by their names in `metrics.json`.
+TITLES = {"top1": "top-1", "nrmse": "NRMSE", "failure_rate": "NRMSE above 10", "rank1": "rank-1"}
 NEEDS = {"classification": "logits", "landmarks": "landmarks", "retrieval": "embedding"}
 
 

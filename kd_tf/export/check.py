@@ -4,21 +4,14 @@ The difference is a mean over the images: of the distance between embeddings (un
 the probabilities (at most 1); of the distance of the landmarks, ten times as a share of the image's longer side.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
-from kd_tf.data.broken import naming_bad_images, sound_records
-from kd_tf.data.source import decode_image
-from kd_tf.data.split import Split
-from kd_tf.data.views import ViewConfig, evaluation_view, landmarks_in_image, make_canvas
 from kd_tf.errors import InputError
 from kd_tf.evaluation.programs import open_program
+from kd_tf.export.asked import AskedNetwork
 from kd_tf.export.kinds import Kind
-
-CHECKED_IMAGES = 32
 
 
 class Difference(NamedTuple):
@@ -28,47 +21,24 @@ class Difference(NamedTuple):
     largest: float
 
 
-def photographs(split: Split, count: int, *, skip_broken: int = 0) -> list[np.ndarray]:
-    """Images of a split, evenly spread, as many as there are up to `count`: uint8 `[height, width, 3]` each.
-
-    Raises:
-      InputError: one cannot be decoded, beyond the `skip_broken` that may be left out.
-    """
-    places = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).round().astype(int))
-    records = split.records[places]
-    if skip_broken:
-        records, _ = sound_records(split.source, records, skip_broken=skip_broken)
-    with naming_bad_images(split.source, lambda: records):
-        return [decode_image(encoded).numpy() for encoded in split.source.read(records)]
-
-
-def network_answers(network: tf.keras.Model, view: ViewConfig, images: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """What an exported model should answer to images of any sizes, by the network itself."""
-    views = tf.stack([evaluation_view(make_canvas(tf.constant(image), view), tf.zeros([5, 2]), view)[0] for image in images])
-    found = network(views, training=False)
-    answers = {}
-    if "embedding" in found:
-        answers["embedding"] = tf.cast(found["embedding"], tf.float32).numpy()
-    if "logits" in found:
-        answers["probabilities"] = tf.nn.softmax(tf.cast(found["logits"], tf.float32)).numpy()
-    if "landmarks" in found:
-        sizes = np.array([[image.shape[1::-1]] for image in images], np.float32)
-        answers["landmarks"] = landmarks_in_image(tf.cast(found["landmarks"], tf.float32), view).numpy() * sizes - 0.5
-    return answers
-
-
-def check_file(kind: Kind, folder: str, images: Sequence[np.ndarray], wanted: dict[str, np.ndarray]) -> dict[str, Difference]:
+def check_file(kind: Kind, folder: str, model: str, asked: AskedNetwork) -> dict[str, Difference]:
     """Asks a file in the folder of an export about images one by one, and about those of the first one's size together.
 
+    Args:
+      kind: which file.
+      folder: where it is.
+      model: where the network is, for messages.
+      asked: the network, which was asked the same.
+
     Returns:
-      How far each output is from `wanted`, the network's.
+      How far each output is from the network's.
 
     Raises:
       InputError: it cannot be loaded, has other outputs, or one that is further away than the kind's tolerance.
     """
-    program = open_program(kind.path(folder))
+    program, images, wanted = open_program(kind.path(folder)), asked.images, asked.answers
     if set(program.outputs) != set(wanted):
-        raise InputError(f"{kind.title}: its outputs are {', '.join(sorted(program.outputs))} instead of {', '.join(sorted(wanted))}")
+        raise InputError(f"{kind.title} gives {', '.join(sorted(program.outputs))}, and --model={model} {', '.join(sorted(wanted))}")
     singles = [program.answer_image(image) for image in images]
     alike = [place for place, image in enumerate(images) if image.shape == images[0].shape]
     batch = program.answer_batch(np.stack([images[place] for place in alike]))
@@ -77,12 +47,11 @@ def check_file(kind: Kind, folder: str, images: Sequence[np.ndarray], wanted: di
         sides = np.array([max(image.shape) for image in images])
         together = _difference(key, batch[key], rows[alike], sides[alike])
         differences[key] = _difference(key, np.stack([answer[key] for answer in singles]), rows, sides)
-        worse = max(together.mean, differences[key].mean)
         # What is no number is not within either.
         if not (together.mean <= kind.tolerance and differences[key].mean <= kind.tolerance):
             raise InputError(
-                f"{kind.title}: its {key} differ from the network's by {worse:.2g} on {len(images)} images, more than the tolerance of "
-                f"{kind.tolerance:g}; nothing is written"
+                f"{kind.title}: its {key} differ from those of --model={model} by {max(together.mean, differences[key].mean):.2g} on "
+                f"{len(images)} images, more than the tolerance of {kind.tolerance:g}"
             )
     return differences
 

@@ -1,6 +1,5 @@
 """One export, from a run to a folder with the student's files, its labels and its model card, all of it checked."""
 
-import dataclasses
 import logging
 import os
 import tempfile
@@ -9,71 +8,24 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from kd_tf.data.aligned import view_of_faces
-from kd_tf.data.dataset import FaceData, open_data
-from kd_tf.data.sources import SourceConfig
-from kd_tf.data.split import SplitConfig
+from kd_tf.data.split import Split
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
+from kd_tf.export.asked import ask_network, photographs
 from kd_tf.export.card import model_card
-from kd_tf.export.check import CHECKED_IMAGES, Difference, check_file, network_answers, photographs
+from kd_tf.export.check import Difference, check_file
+from kd_tf.export.config import MIN_CALIBRATION_IMAGES, ExportConfig
 from kd_tf.export.folder import CARD_FILE, check_new, new_folder
-from kd_tf.export.kinds import Kind, chosen_kinds
+from kd_tf.export.kinds import Kind
 from kd_tf.export.onnx_file import check_converter, onnx_file
 from kd_tf.export.saved_model import write_saved_model
 from kd_tf.export.served import ServedNetwork
 from kd_tf.export.tflite_file import tflite_file
 from kd_tf.files import check_folder_can_be_written, write_whole
-from kd_tf.networks.face_network import output_shapes, require_outputs
+from kd_tf.networks.face_network import output_shapes
 from kd_tf.networks.identity_names import LABELS_FILE, recorded_identities, write_identity_names
-from kd_tf.networks.stored import load_network
 
-# With fewer, what 8 bits stand for is a matter of chance.
-MIN_CALIBRATION_IMAGES = 32
-HEADS = {"classification": "logits", "alignment": "landmarks", "verification": "embedding"}
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportConfig:
-    """What is exported, and where to.
-
-    Attributes:
-      model: a run directory or a Keras model.
-      output: the folder.
-      source: the data set whose images files are checked on and int8 is calibrated on.
-      view: how the network sees images.
-      split: checks take the test half, calibration the training half.
-      formats: some of `kd_tf.export.kinds.FORMATS`.
-      quantizations: some of `kd_tf.export.kinds.QUANTIZATIONS`, a TFLite file each.
-      calibration_images: how many training images int8 is calibrated on.
-      skip_broken: how many images may be left out that cannot be decoded.
-      task: what the network was trained for, whose head it must have; None: not known.
-      overwrite: whether an export at `output` is replaced.
-    """
-
-    model: str
-    output: str
-    source: SourceConfig
-    view: ViewConfig
-    split: SplitConfig = SplitConfig()
-    formats: tuple[str, ...] = ("savedmodel",)
-    quantizations: tuple[str, ...] = ("none",)
-    calibration_images: int = 200
-    skip_broken: int = 0
-    task: str | None = None
-    overwrite: bool = False
-
-    def __post_init__(self):
-        if any(kind.quantization == "int8" for kind in self.kinds) and self.calibration_images < MIN_CALIBRATION_IMAGES:
-            raise InputError(
-                f"--calibration_images={self.calibration_images} is too few for --quantize=int8: at least {MIN_CALIBRATION_IMAGES}"
-            )
-
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        """The files that are asked for."""
-        return chosen_kinds(self.formats, self.quantizations)
 
 
 def export(config: ExportConfig) -> dict[Kind, dict[str, Difference]]:
@@ -87,36 +39,29 @@ def export(config: ExportConfig) -> dict[Kind, dict[str, Difference]]:
     """
     check_folder_can_be_written(config.output)
     check_new(config.output, overwrite=config.overwrite)
+    _check_model_stays(config)
     if "onnx" in config.formats:
         check_converter()
-    view = view_of_faces(config.view)
-    network = load_network(config.model, "model", image_size=view.image_size)
-    _check_head(config, network)
-    names = _labels(config, network)
-    data = open_data(config.source, config.view, config.split)
-    calibration = _calibration_images(config, data)
-    images = photographs(data.test, CHECKED_IMAGES, skip_broken=config.skip_broken)
-    wanted = network_answers(network, view, images)
+    asked = ask_network(config)
+    names = _labels(config, asked.network)
+    calibration = _calibration_images(config, asked.data.train) if config.is_calibrated else ()
     with new_folder(config.output, overwrite=config.overwrite) as folder:
-        _write_files(config.kinds, network, view, folder, calibration)
-        differences = {kind: check_file(kind, folder, images, wanted) for kind in config.kinds}
+        _write_files(config.kinds, asked.network, asked.view, folder, calibration)
+        differences = {kind: check_file(kind, folder, config.model, asked) for kind in config.kinds}
         for kind, found in differences.items():
-            _LOGGER.info("%s: within %.1g of the network on %d images", kind.title, max(one.mean for one in found.values()), len(images))
+            largest = max(one.mean for one in found.values())
+            _LOGGER.info("%s: within %.1g of the network on %d images", kind.title, largest, len(asked.images))
         if names is not None:
             write_identity_names(folder, names, LABELS_FILE)
-        write_whole(os.path.join(folder, CARD_FILE), model_card(config, network, data, names, folder, differences, len(images)))
+        write_whole(os.path.join(folder, CARD_FILE), model_card(config, asked, names, folder, differences))
     return differences
 
 
-def _check_head(config: ExportConfig, network: tf.keras.Model) -> None:
-    who = f"--model={config.model}"
-    if config.task == "hint":
-        raise InputError(f"{who} is a run of --task=hint, which has no head yet; export the run that goes on from it")
-    if config.task is not None:
-        require_outputs(network, (HEADS[config.task],), f"{who}, a run of --task={config.task},")
-    elif not set(HEADS.values()) & set(output_shapes(network)):
-        has = ", ".join(sorted(output_shapes(network))) or "none, its output is not a dict"
-        raise InputError(f"{who} has no head: it needs one of the outputs {', '.join(HEADS.values())} (it has: {has})")
+def _check_model_stays(config: ExportConfig) -> None:
+    """Raises `InputError` where replacing `output` would remove what is exported."""
+    output, model = (os.path.realpath(path) for path in (config.output, config.model))
+    if os.path.commonpath([output, model]) == output:
+        raise InputError(f"--model={config.model} lies in --output={config.output}, which would be replaced; give another --output")
 
 
 def _labels(config: ExportConfig, network: tf.keras.Model) -> list[str] | None:
@@ -129,13 +74,11 @@ def _labels(config: ExportConfig, network: tf.keras.Model) -> list[str] | None:
     return names
 
 
-def _calibration_images(config: ExportConfig, data: FaceData) -> list[np.ndarray]:
-    if "int8" not in {kind.quantization for kind in config.kinds}:
-        return []
-    found = photographs(data.train, config.calibration_images, skip_broken=config.skip_broken)
+def _calibration_images(config: ExportConfig, train: Split) -> list[np.ndarray]:
+    found = photographs(train, config.calibration_images, skip_broken=config.skip_broken)
     if len(found) < config.calibration_images:
         raise InputError(
-            f"--calibration_images={config.calibration_images}, but {data.train.source.name} has {len(found)} training images; "
+            f"--calibration_images={config.calibration_images}, but {train.source.name} has {len(found)} training images; "
             f"--quantize=int8 needs at least {MIN_CALIBRATION_IMAGES}"
         )
     return found

@@ -1,5 +1,6 @@
 """TFLite files with the operations that every TFLite runtime has."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -34,13 +35,22 @@ def tflite_file(saved_model: str, quantization: str, calibration: Sequence[np.nd
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    try:
-        # The converter counts operations there.
-        with standard_error_kept():
+    # The converter counts operations there.
+    with standard_error_kept():
+        try:
             found = _int8(saved_model, converter, calibration) if quantization == "int8" else converter.convert()
-        return _shared_weights(found)
-    except ConverterError as error:
-        raise InputError(f"the network cannot become a TFLite file: {first_line(error)}") from error
+        except ConverterError as error:
+            # Raised here, it would have all that printed too.
+            found = error
+    if isinstance(found, ConverterError):
+        raise InputError(f"--format=tflite: the network has operations that TFLite lacks: {_unknown_operations(found)}") from found
+    return _shared_weights(found)
+
+
+def _unknown_operations(error: ConverterError) -> str:
+    """Those that it names at its end, after all the places where it met them."""
+    found = re.findall(r"(?:TF Select|Custom) ops: (.*)", str(error))
+    return ", ".join(found) or first_line(error)
 
 
 def _int8(saved_model: str, converter: tf.lite.TFLiteConverter, calibration: Sequence[np.ndarray]) -> bytes:

@@ -8,6 +8,7 @@ from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.summary import session_end_pb
 
+from kd_tf.evaluation.score import TITLES
 from kd_tf.training.config import RunConfig
 
 # The columns of the tab "HParams", as far as a run has them.
@@ -16,14 +17,13 @@ COLUMNS = (
     "batch_size", "epochs", "steps", "seed",
 )  # fmt: skip
 _LETTERS = 6
-METRICS = {"top1": "top-1, %", "nrmse": "NRMSE, %", "failure_rate": "failures, %", "rank1": "rank-1, %"}
 
 
 def write_settings(config: RunConfig) -> None:
     """Into the default writer, where a process begins."""
     # Indented, it is shown as it is.
     tf.summary.text("flags", _readable("".join(f"    {line}\n" for line in config.flagfile().splitlines())), step=0)
-    metrics = [hparams.Metric(f"score/{name}", display_name=words) for name, words in METRICS.items()]
+    metrics = [hparams.Metric(f"score/{name}", display_name=f"{title}, %") for name, title in TITLES.items()]
     hparams.hparams_config([hparams.HParam(name) for name in COLUMNS], metrics)
     hparams.hparams(compared_values(config), trial_id=row_name(config.model_dir))
 
