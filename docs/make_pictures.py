@@ -1,7 +1,7 @@
 """Makes the pictures of the documentation: `python docs/make_pictures.py STUDY`, STUDY being the directory of a finished demo.
 
-`docs/synthetic.png`: people of the synthetic data set, a row each, with their true landmarks on every second picture.
-`docs/landmarks.png`: test faces with the landmarks that are true (white), the teacher's (green) and the student's (red).
+`docs/synthetic.jpg`: people of the synthetic data set, a row each, with their true landmarks on every second picture.
+`docs/landmarks.jpg`: test faces with the landmarks that are true (white), the teacher's (green) and the student's (red).
 """
 
 import os
@@ -29,8 +29,8 @@ def mark(picture: np.ndarray, landmarks: np.ndarray, color: tuple[int, int, int]
 
 
 def save_grid(path: str, rows: list[list[np.ndarray]]) -> None:
-    """Writes pictures of one size as a PNG."""
-    cv2.imwrite(path, np.concatenate([np.concatenate(row, axis=1) for row in rows])[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    """Writes pictures of one size in the format of the name's ending."""
+    cv2.imwrite(path, np.concatenate([np.concatenate(row, axis=1) for row in rows])[:, :, ::-1])
 
 
 def contact_sheet(people: int = 7, pictures: int = 10) -> list[list[np.ndarray]]:
@@ -65,5 +65,5 @@ def landmark_sheet(study: str, rows: int = 2, columns: int = 8) -> list[list[np.
 
 
 if __name__ == "__main__":
-    save_grid(os.path.join(DOCS, "synthetic.png"), contact_sheet())
-    save_grid(os.path.join(DOCS, "landmarks.png"), landmark_sheet(sys.argv[1]))
+    save_grid(os.path.join(DOCS, "synthetic.jpg"), contact_sheet())
+    save_grid(os.path.join(DOCS, "landmarks.jpg"), landmark_sheet(sys.argv[1]))
