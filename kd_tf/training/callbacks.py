@@ -5,7 +5,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import tensorflow as tf
 
@@ -69,6 +69,7 @@ class TermLogger(tf.keras.callbacks.Callback):
       directory: TensorBoard's; None: nothing is written.
       first_step: where this process began.
       note_bad_step: gets the step at which the loss is no number, and what it is made of; gives the file that names its images.
+      evaluation_steps: at whose ends the test split is scored.
       teacher_scores: of the teacher's own run, written beside the student's where no evaluation tells them.
     """
 
@@ -77,6 +78,8 @@ class TermLogger(tf.keras.callbacks.Callback):
         directory: str | None,
         first_step: int,
         note_bad_step: NoteBadStep | None = None,
+        *,
+        evaluation_steps: Collection[int] = (),
         teacher_scores: Mapping[str, float] | None = None,
     ):
         super().__init__()
@@ -84,26 +87,19 @@ class TermLogger(tf.keras.callbacks.Callback):
         self._writer = tf.summary.create_file_writer(directory, max_queue=0) if directory else tf.summary.create_noop_writer()
         self._step = first_step
         self._note_bad_step = note_bad_step
+        self._evaluation_steps = evaluation_steps
         self._teacher_scores = teacher_scores or {}
 
     def on_train_batch_end(self, batch, logs=None):
-        """Every `LOG_STEPS` steps."""
+        """Every `LOG_STEPS` steps, and before an evaluation, which resets the means: never after the checkpoint of the step."""
         self._step += 1
         if not math.isfinite(logs["loss"]):
             self._refuse(logs)
-        if self._step % LOG_STEPS == 0:
-            self._write_means(logs)
+        if self._step % LOG_STEPS == 0 or self._step in self._evaluation_steps:
+            gradients, values = _divided(logs, GRADIENT)
+            self.write("gradient", {name: value for name, value in gradients.items() if math.isfinite(value)})
+            self.write("train", values | {"learning_rate": current_learning_rate(self.model.optimizer)})
             self.model.reset_metrics()
-
-    def on_train_end(self, logs=None):
-        """Before each evaluation, which resets the means: of the steps since the last entry, if there are any."""
-        if self._step % LOG_STEPS:
-            self._write_means(logs)
-
-    def _write_means(self, logs: dict[str, float]) -> None:
-        gradients, values = _divided(logs, GRADIENT)
-        self.write("gradient", {name: value for name, value in gradients.items() if math.isfinite(value)})
-        self.write("train", values | {"learning_rate": current_learning_rate(self.model.optimizer)})
 
     def _refuse(self, logs: dict[str, float]) -> None:
         bad = {name: value for name, value in logs.items() if not math.isfinite(value) and not name.endswith(GRADIENT)}

@@ -76,7 +76,7 @@ def train(
     scores = found.scores if found else {}
     marks = _evaluation_steps(steps, config.evaluations)
     tensorboard = directory.tensorboard if worker.is_chief else None
-    logger = TermLogger(tensorboard, first_step, note_bad_step, teacher_scores)
+    logger = TermLogger(tensorboard, first_step, note_bad_step, evaluation_steps=marks, teacher_scores=teacher_scores)
     progress = Progress(name, steps, first_step)
     profiler = Profiler(tensorboard, config.profile_steps, first_step)
     with noticing_stop_signals() as stop, contextlib.closing(profiler):

@@ -213,7 +213,7 @@ def test_runs_without_projection(runs, student, teacher, tmp_path):
     for name, beta in (("soft", "0.0"), ("as_wide", "0.0"), ("bare", "unknown")):
         assert refusal(tmp_path / name, "retrieval", teacher=f"{runs}/teacher") == (
             f"--cross needs projection.npz, which --model={tmp_path}/{name} lacks (its --beta: {beta}); distill it with --beta above 0, or "
-            "--targets=hidden among others"
+            "--targets=hidden among others (runs of earlier versions, again: they did not keep it)"
         )
 
 

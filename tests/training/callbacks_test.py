@@ -68,14 +68,15 @@ def test_agreement_has_a_group_and_a_known_teacher_a_score_beside_the_students(t
     }
 
 
-def test_an_evaluation_loses_nothing_that_was_not_written(logger, tmp_path):
-    _train(logger, 2)
-    logger.on_train_end({"loss": 4.0, "soft_gradient": 0.5})
+def test_an_evaluation_loses_nothing_that_was_not_written(tmp_path):
+    logger = TermLogger(str(tmp_path), first_step=5, evaluation_steps=(7, 10))
+    logger.set_model(_Model())
+    _train(logger, 2, loss=4.0, soft_gradient=0.5)
     _train(logger, 3)
-    logger.on_train_end({"loss": 5.0})
     found = written(tmp_path)
     # Steps 6 and 7; then 8 to 10, the last of which is written anyway.
     assert found["train/loss"] == {7: 4.0, 10: 2.0} and found["gradient/soft"] == {7: 0.5}
+    assert logger.model.resets == 2
 
 
 def test_metrics_start_again_after_each_entry(logger):

@@ -71,13 +71,16 @@ def test_the_speed_is_told_at_each_evaluation(runs):
     assert set(found["cost/images_per_second"]) == set(found["cost/input_wait_share"]) == {2, 4}
 
 
-def test_a_teacher_is_scored_by_its_own_run_where_that_read_the_same(runs):
-    path = runs["teacher"].model_dir
+def test_a_teacher_is_scored_by_its_own_run_where_that_saw_the_same(runs):
+    path, flagfile = runs["teacher"].model_dir, runs["teacher"].flagfile()
     (record,) = RunDirectory(path).records()
-    assert teacher_scores(path, record["data"]["fingerprint"]) == RunDirectory(path).metrics()
-    assert teacher_scores(path, "other images") == {}
-    assert teacher_scores(os.path.join(path, "student.keras"), record["data"]["fingerprint"]) == {}
-    assert teacher_scores(None, record["data"]["fingerprint"]) == {}
+    fingerprint = record["data"]["fingerprint"]
+    assert teacher_scores(path, fingerprint, runs["student"].flagfile()) == RunDirectory(path).metrics()
+    assert teacher_scores(path, "other images", flagfile) == {}
+    other_crop = dataclasses.replace(runs["teacher"].view, central_fraction=0.5)
+    assert teacher_scores(path, fingerprint, dataclasses.replace(runs["teacher"], view=other_crop).flagfile()) == {}
+    assert teacher_scores(os.path.join(path, "student.keras"), fingerprint, flagfile) == {}
+    assert teacher_scores(None, fingerprint, flagfile) == {}
 
 
 def test_the_first_images_are_those_of_the_first_step(runs, monkeypatch):
