@@ -10,6 +10,14 @@ VERSION = re.search(r'__version__ = "(.*)"', (ROOT / "kd_tf/__init__.py").read_t
 # Two lines of TensorFlow; `kd_tf/tensorflow_line.py` has what differs between them.
 KERAS_2 = 'python_version < "3.12"'
 TF_KERAS = 'python_version >= "3.12"'
+# ONNX files and their runtime. onnx 1.19 needs a newer ml_dtypes than TensorFlow 2.15 allows; tf2onnx before 1.17 an older protobuf.
+EXPORT = [
+    f"onnx>=1.16,<1.19; {KERAS_2}",
+    f"onnx>=1.18,<2; {TF_KERAS}",
+    "onnxruntime>=1.17,<2",
+    "tf2onnx>=1.17,<2",
+]
+TEST = ["pytest>=8,<10", "pytest-xdist>=3.5,<4", "pytest-timeout>=2.3,<3", "ruff>=0.9,<0.18", "selenium>=4.20,<5"]
 BINARIES = ("train", "distill", "cache", "evaluate", "export", "reproduce", "prepare", "select-targets")
 
 setup(
@@ -43,6 +51,6 @@ setup(
         "array_record>=0.8,<0.9",
         "jinja2>=3.1,<4",
     ],
-    extras_require={"test": ["pytest>=8,<10", "pytest-xdist>=3.5,<4", "pytest-timeout>=2.3,<3", "ruff>=0.9,<0.18", "selenium>=4.20,<5"]},
+    extras_require={"export": EXPORT, "test": [*TEST, *EXPORT]},
     entry_points={"console_scripts": [f"kd-{name} = kd_tf.bin.{name.replace('-', '_')}:run" for name in BINARIES]},
 )

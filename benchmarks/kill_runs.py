@@ -217,10 +217,10 @@ def what_it_ended_with(path: str) -> dict[str, np.ndarray]:
         return {}
     reader = tf.train.load_checkpoint(os.path.join(path, "checkpoints", f"step_{STEPS:09d}", "state"))
     found |= {name: reader.get_tensor(name) for name in reader.get_variable_to_dtype_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"}
-    for file in glob.glob(os.path.join(path, "tensorboard", "*")):
+    for file in glob.glob(os.path.join(path, "tensorboard", "events.*")):
         for event in summary_iterator(file):
             for value in event.summary.value:
-                if not value.tag.startswith("cost/"):
+                if value.metadata.plugin_data.plugin_name == "scalars" and not value.tag.startswith("cost/"):
                     found.setdefault(f"{value.tag} at {event.step}", set()).add(float(tf.make_ndarray(value.tensor)))
     return {name: np.array(sorted(value) if isinstance(value, set) else value) for name, value in found.items()}
 

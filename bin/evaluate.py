@@ -3,9 +3,10 @@
     kd-evaluate --model=runs/student --protocol=classification --output=scores
     kd-evaluate --model=runs/student --protocol=lfw --data=lfw:DIR --flip --output=scores_lfw
     kd-evaluate --model=embeddings.npz --protocol=bin --data=bin:cfp_fp.bin
+    kd-evaluate --model=runs/student --protocol=retrieval --cross
 
---model is a run directory, a Keras model, a SavedModel that kd-export wrote (scored through its signature for image files) or a .npz file
-of embeddings made elsewhere:
+--model is a run directory, a Keras model, what kd-export wrote (the folder of a SavedModel, a .tflite or an .onnx file, each given whole
+photographs) or a .npz file of embeddings made elsewhere:
 
     embeddings  [n, width]
     names       [n], relative path of each row's image in the data set, such as Name/Name_0001.jpg. Without it the rows are all
@@ -31,6 +32,11 @@ vectors, raw_squared_l2 between hidden layers that are not normalised. --flip ad
 bin). Faces in a .bin file are cut out already: --central_fraction=1 shows a network the middle 7/8 of their width and height, --align
 all of them.
 
+--cross (retrieval, lfw, bin) tells what happens when a student replaces its teacher in service and the gallery stays: the student's
+embeddings, projected by projection.npz of a run distilled with --beta above 0, are compared with the teacher's (of a pair, the first
+image is the student's). The scores are those of the mixture; student_rank1, teacher_rank1 and the like are those of each alone. The
+teacher is the run's own, or --teacher=RUN.
+
 Prints the scores and writes them to OUTPUT/metrics.json: percent, but for roc_area (0 to 1), threshold and counts. The pictures are
 OUTPUT/NAME.png.
 """
@@ -44,11 +50,12 @@ from kd_tf.bin import application
 from absl import flags
 
 from kd_tf.evaluation.evaluate import evaluate
-from kd_tf.flags import data_flags, evaluation_flags
+from kd_tf.flags import data_flags, distillation_flags, evaluation_flags
 from kd_tf.flags.paths import absolute_path
 
 for module in (data_flags, evaluation_flags):
     flags.adopt_module_key_flags(module)
+flags.declare_key_flag(distillation_flags.TEACHER.name)
 
 
 def main() -> None:

@@ -5,14 +5,19 @@ from absl import flags
 from kd_tf.evaluation.evaluate import ALL_PROTOCOLS, EvaluationConfig
 from kd_tf.evaluation.pairs import DISTANCES
 from kd_tf.evaluation.score import PROTOCOLS
-from kd_tf.flags import data_flags
+from kd_tf.flags import data_flags, distillation_flags
 from kd_tf.flags.paths import absolute_path
 
-MODEL = flags.DEFINE_string("model", None, "A run directory, a Keras model, an exported SavedModel or a .npz file of embeddings.")
+MODEL = flags.DEFINE_string(
+    "model", None, "A run directory, a Keras model, an exported SavedModel, .tflite or .onnx file, or a .npz file of embeddings."
+)
 PROTOCOL = flags.DEFINE_enum("protocol", "classification", ALL_PROTOCOLS, "What is scored.")
 OUTPUT = flags.DEFINE_string("output", None, "A folder for metrics.json and pictures. Absent: the scores are only printed.")
 FLIP = flags.DEFINE_boolean("flip", False, "Add the embedding of the flipped image to each image's own (retrieval, lfw, bin).")
 DISTANCE = flags.DEFINE_enum("distance", None, DISTANCES, "What the threshold is for (lfw, bin). Absent: squared_l2.")
+CROSS = flags.DEFINE_boolean(
+    "cross", False, "Compare the projected embeddings of a distilled student with those of its teacher (retrieval, lfw, bin)."
+)
 
 
 def evaluation_config_from_flags() -> EvaluationConfig:
@@ -29,4 +34,6 @@ def evaluation_config_from_flags() -> EvaluationConfig:
         skip_broken=data_flags.skip_broken_from_flags(model if PROTOCOL.value in PROTOCOLS else None),
         flip=FLIP.value,
         distance=DISTANCE.value,
+        cross=CROSS.value,
+        teacher=absolute_path(distillation_flags.TEACHER.value),
     )

@@ -2,6 +2,7 @@
 
 from absl import flags
 
+from kd_tf.flags.numbers import whole_numbers
 from kd_tf.training.config import TrainingConfig
 from kd_tf.training.optimizers import OPTIMIZERS, SCHEDULES
 from kd_tf.training.strategy import PRECISIONS, STRATEGIES
@@ -43,6 +44,9 @@ CHECKPOINT_STEPS = flags.DEFINE_integer(
 )
 KEEP_CHECKPOINTS = flags.DEFINE_integer("keep_checkpoints", 2, "How many of the last are kept, beside the best.", lower_bound=1)
 DETERMINISTIC = flags.DEFINE_boolean("deterministic", False, "The same bits whenever the run is repeated; slower.")
+PROFILE_STEPS = flags.DEFINE_list(
+    "profile_steps", None, "Profile the steps from the first to the last of these two, such as 20,30; TensorBoard shows what they took."
+)
 
 
 def training_config_from_flags() -> TrainingConfig:
@@ -65,4 +69,5 @@ def training_config_from_flags() -> TrainingConfig:
         checkpoint_steps=CHECKPOINT_STEPS.value,
         keep_checkpoints=KEEP_CHECKPOINTS.value,
         deterministic=DETERMINISTIC.value,
+        profile_steps=None if PROFILE_STEPS.value is None else tuple(whole_numbers(PROFILE_STEPS)),
     )

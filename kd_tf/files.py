@@ -45,9 +45,18 @@ def partial_path(path: str) -> str:
     return f"{path}.{socket.gethostname()}.{os.getpid()}{PARTIAL}"
 
 
+def check_folder_can_be_written(output: str) -> None:
+    """Raises `InputError` where `--output` cannot become a folder, or be written into."""
+    existing = output
+    while not os.path.lexists(existing):
+        existing = os.path.dirname(existing) or os.curdir
+    if not os.path.isdir(existing) or not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"--output={output} cannot be written: {existing} is not a folder that can be written")
+
+
 def remove_folder(path: str) -> None:
     """Takes its name away first, so that half of it is never taken for the whole."""
-    removed = f"{path}.removed"
+    removed = partial_path(f"{path}.removed")
     shutil.rmtree(removed, ignore_errors=True)
     if os.path.exists(path):
         os.rename(path, removed)

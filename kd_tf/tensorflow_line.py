@@ -43,12 +43,12 @@ def import_tensorflow_quietly() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if HAS_ADDONS:
         return
-    with _standard_error_kept():
+    with standard_error_kept():
         import tensorflow  # noqa: F401
 
 
 @contextlib.contextmanager
-def _standard_error_kept() -> Iterator[None]:
+def standard_error_kept() -> Iterator[None]:
     """Keeps what is written to standard error, also by libraries in C, and writes it where the block fails."""
     with tempfile.TemporaryFile() as kept:
         standard_error = os.dup(2)

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kd_tf.distillers import AlignmentDistiller, ClassificationDistiller, HintDistiller, VerificationDistiller
+from kd_tf.distillers.agreement import AGREEMENT, OF_TEACHER
 from kd_tf.distillers.balance import GRADIENT
 from kd_tf.networks.stages import stage_network
 from tests.distillers.hint_networks import make_hint_network
@@ -65,7 +66,8 @@ def outcome(strategy, make, options, *, sample_weight=None):
 def assert_same(one, other):
     (one_weights, one_history, one_scores), (other_weights, other_history, other_scores) = one, other
     assert one_history.keys() == other_history.keys() and one_scores.keys() == other_scores.keys()
-    assert one_scores.keys() == {name for name in one_history if not name.endswith(GRADIENT)} < one_history.keys()
+    told = {name for name in one_scores if not name.endswith((AGREEMENT, OF_TEACHER))}
+    assert told == {name for name in one_history if not name.endswith(GRADIENT)} < one_history.keys() and told < one_scores.keys()
     for name, values in one_history.items():
         assert np.isfinite(values).all()
         np.testing.assert_allclose(other_history[name], values, rtol=1e-4 if name.endswith(GRADIENT) else 1e-5, err_msg=name)

@@ -122,10 +122,10 @@ def evaluation_landmarks(landmarks: np.ndarray, config: ViewConfig) -> np.ndarra
 
 
 def landmarks_in_image(landmarks: tf.Tensor, config: ViewConfig) -> tf.Tensor:
-    """Fractions of the evaluation crop to fractions of the whole image, `[..., 5, 2]`: what an exported model returns."""
+    """Fractions of the evaluation crop to fractions of the whole image, `[..., 5, 2]`: what an exported model starts from."""
     start = (config.canvas_size - config.image_size) // 2
-    canvas = (landmarks * config.image_size + start) / config.canvas_size
-    return (canvas - 0.5) * config.central_fraction + 0.5
+    scale = config.central_fraction / config.canvas_size
+    return landmarks * (config.image_size * scale) - ((config.canvas_size / 2 - start) * scale - 0.5)
 
 
 def _crop(canvas: tf.Tensor, landmarks: tf.Tensor, offset: tf.Tensor, config: ViewConfig) -> tuple[tf.Tensor, tf.Tensor]:

@@ -26,3 +26,7 @@ class ClassificationDistiller(Distiller):
         predicted = tf.argmax(outputs["logits"], axis=-1, output_type=tf.int64)
         right = tf.equal(predicted, tf.cast(targets["identity"], tf.int64))
         return {"top1": 100.0 * tf.cast(right, tf.float32)}
+
+    def teacher_measures(self, targets: Tensors, teacher_outputs: Tensors) -> Tensors:
+        """See `Distiller.teacher_measures`; logits that the loss does not compare may be of other identities."""
+        return self.measures(targets, teacher_outputs) if "logits" in self._teacher_targets.outputs else {}

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from kd_tf.distillers.agreement import OF_TEACHER, agreement, agreement_names
 from kd_tf.distillers.balance import GradientBalance
 from kd_tf.distillers.replicas import global_batch_size, replica_count
 from kd_tf.distillers.terms import TeacherTargets, Tensors, Term
@@ -22,9 +23,10 @@ class Distiller(tf.keras.Model):
         distiller.student.save("student.keras")
 
     Batches are `(images, targets)` or `(images, targets, sample_weight)` with images `[batch, height, width, 3]`, 0 to 255, and a
-    dict of targets. Logged are the whole `loss`, every term before its weight, the task's measures and, in training, as
+    dict of targets. Logged are the whole `loss`, every term before its weight and the task's measures; in training, as
     `<term>_gradient`, the norm of each weighted term's gradient at the student's hidden layer over the batch (every
-    `BALANCE_STEPS` steps).
+    `BALANCE_STEPS` steps); in evaluation, where there is a teacher, what both have in common (`kd_tf.distillers.agreement`) and, as
+    `<measure>_of_teacher`, the measures of the teacher itself as far as its outputs tell.
 
     Args:
       student: a network that keeps the output contract of `kd_tf.networks.face_network`.
@@ -49,13 +51,14 @@ class Distiller(tf.keras.Model):
         self.student = student
         self._teacher = teacher if self._teacher_targets.weights else None
         self.projection = self._teacher_targets.make_projection(student, teacher)
-        terms = (*self.term_names, *self._teacher_targets.weights)
-        self._means = {name: tf.keras.metrics.Mean(name=name) for name in ("loss", *terms, *self.measure_names)}
+        self._means = {name: tf.keras.metrics.Mean(name=name) for name in ("loss", *self.terms, *self.measure_names)}
+        compared = (*agreement_names(self._teacher_targets), *(f"{name}{OF_TEACHER}" for name in self.measure_names))
+        self._test_means = {name: tf.keras.metrics.Mean(name=name) for name in (compared if self._teacher else ())}
         # The means are of all replicas already; Keras would add up those of several workers.
         self.distribute_reduction_method = "first"
         self._replicas_meet_in_student = has_synchronized_batch_norms(student)
         # User-made students may have no K.
-        self._balance = GradientBalance(terms if "hidden" in output_shapes(student) else ())
+        self._balance = GradientBalance(self.terms if "hidden" in output_shapes(student) else ())
 
     def task_terms(self, targets: Tensors, outputs: Tensors) -> list[Term]:
         """Phi: the terms named in `term_names`."""
@@ -64,6 +67,10 @@ class Distiller(tf.keras.Model):
     def measures(self, targets: Tensors, outputs: Tensors) -> Tensors:
         """What is logged beside the loss, `[batch]` each or a scalar of the global batch: the keys are `measure_names`."""
         raise NotImplementedError
+
+    def teacher_measures(self, targets: Tensors, teacher_outputs: Tensors) -> Tensors:
+        """Those of `measures` that the teacher's `hidden` and `logits` tell; none unless a task says more."""
+        return {}
 
     @property
     def teacher(self) -> Teacher | None:
@@ -75,9 +82,19 @@ class Distiller(tf.keras.Model):
         return self.student.trainable_variables + (self.projection.trainable_variables if self.projection else [])
 
     @property
-    def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """The means that Keras resets at the start of each epoch."""
+    def terms(self) -> tuple[str, ...]:
+        """The names of the terms of the loss, the task's own first."""
+        return (*self.term_names, *self._teacher_targets.weights)
+
+    @property
+    def training_metrics(self) -> list[tf.keras.metrics.Metric]:
+        """The means over training steps, which are part of a run's state."""
         return [*self._means.values(), *self._balance.metrics.values()]
+
+    @property
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """The means that Keras resets at the start of each epoch, and of each evaluation."""
+        return [*self.training_metrics, *self._test_means.values()]
 
     def call(self, images, training=None):
         """The student's outputs."""
@@ -107,9 +124,18 @@ class Distiller(tf.keras.Model):
         images, targets, sample_weight = tf.keras.utils.unpack_x_y_sample_weight(data)
         batch_size = global_batch_size(images)
         outputs = self.student(images, training=False)
-        terms = self._terms(targets, self._teacher(images, targets) if self._teacher else {}, outputs)
+        teacher_outputs = self._teacher(images, targets) if self._teacher else {}
+        terms = self._terms(targets, teacher_outputs, outputs)
         loss = self._total({term.name: term.weight * _replica_share(term, sample_weight, batch_size) for term in terms})
-        return self._log(loss, terms, self.measures(targets, outputs), sample_weight, batch_size)
+        values = self.measures(targets, outputs) | self._comparison(targets, teacher_outputs, outputs)
+        return self._log(loss, terms, values, sample_weight, batch_size)
+
+    def _comparison(self, targets: Tensors, teacher_outputs: Tensors, outputs: Tensors) -> Tensors:
+        if not self._teacher:
+            return {}
+        of_teacher = self.teacher_measures(targets, teacher_outputs)
+        common = agreement(self._teacher_targets, teacher_outputs, outputs, self.projection)
+        return common | {f"{name}{OF_TEACHER}": value for name, value in of_teacher.items()}
 
     def _gradients(self, loss: tf.Tensor, tape: tf.GradientTape) -> list[tuple[tf.Tensor | None, tf.Variable]]:
         variables = self.student_variables()
@@ -131,10 +157,12 @@ class Distiller(tf.keras.Model):
     def _log(self, loss: tf.Tensor, terms: list[Term], measures: Tensors, sample_weight: tf.Tensor | None, batch_size: tf.Tensor):
         examples = batch_size / replica_count()
         self._means["loss"].update_state(loss * replica_count(), sample_weight=examples)
-        for name, value in [(term.name, term.value) for term in terms] + list(measures.items()):
+        values = {term.name: term.value for term in terms} | measures
+        means = self._means | self._test_means
+        for name, value in values.items():
             weights = examples if value.shape.rank == 0 else sample_weight
-            self._means[name].update_state(value, sample_weight=weights)
-        return {name: mean.result() for name, mean in self._means.items()}
+            means[name].update_state(value, sample_weight=weights)
+        return {name: means[name].result() for name in ("loss", *values)}
 
 
 def _replica_share(term: Term, sample_weight: tf.Tensor | None, batch_size: tf.Tensor) -> tf.Tensor:

@@ -75,6 +75,12 @@ class VerificationDistiller(Distiller):
         active = active_share(self._mining, identities, embeddings, margin=self._margin)
         return {"batch_rank1": 100.0 * tf.reduce_mean(tf.cast(right, tf.float32)), "active_triplets": active}
 
+    def teacher_measures(self, targets: Tensors, teacher_outputs: Tensors) -> Tensors:
+        """See `Distiller.teacher_measures`."""
+        if "hidden" not in teacher_outputs:
+            return {}
+        return self.measures(targets, {"embedding": tf.math.l2_normalize(teacher_outputs["hidden"], axis=-1)})
+
 
 def _refuse_sample_weights(data) -> None:
     if len(data) > 2 and data[2] is not None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -30,6 +30,9 @@ class Answers:
       true_landmarks: float32 `[n, 5, 2]`, likewise.
       picture: from a place in these arrays to uint8 RGB `[height, width, 3]`, what the model saw there; None: there are no images.
       aspect_ratio: width over height of the images that `landmarks` lie in.
+      gallery: what another model, in the same space, answers to the same images: these answers are compared with its own; None: with each
+        other.
+      alone: what the models that meet here answer by themselves, by name.
     """
 
     identities: np.ndarray
@@ -43,11 +46,23 @@ class Answers:
     true_landmarks: np.ndarray | None = None
     picture: Callable[[int], np.ndarray] | None = None
     aspect_ratio: float = 1.0
+    gallery: "Answers | None" = None
+    alone: Mapping[str, "Answers"] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def nearest_others(self) -> tuple[np.ndarray, np.ndarray]:
         """The queries and the image nearest to each, by `embedding`; see `kd_tf.evaluation.retrieval.nearest_others`."""
-        return nearest_others(self.embedding, self.identities)
+        return nearest_others(self.embedding, self.identities, gallery=self.searched.embedding)
+
+    @property
+    def searched(self) -> "Answers":
+        """Whose rows these answers are compared with."""
+        return self if self.gallery is None else self.gallery
+
+    @property
+    def rows(self) -> np.ndarray:
+        """What pairs are compared by, `[n, width]`: `hidden` where it was asked for, else `embedding`."""
+        return self.embedding if self.hidden is None else self.hidden
 
     def landmarks_in_pixels(self) -> tuple[np.ndarray, np.ndarray]:
         """True landmarks and those found, in a unit that is the same for x and y."""

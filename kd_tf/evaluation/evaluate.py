@@ -16,19 +16,20 @@ from kd_tf.data.sources import SourceConfig
 from kd_tf.data.split import Split, SplitConfig
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
+from kd_tf.evaluation.answers import Answers
+from kd_tf.evaluation.cross import open_cross
 from kd_tf.evaluation.embeddings import StoredEmbeddings
-from kd_tf.evaluation.mistakes import classification_figures, landmark_figures, retrieval_figures
+from kd_tf.evaluation.mistakes import PROTOCOL_FIGURES
 from kd_tf.evaluation.models import ScoredModel, open_model
 from kd_tf.evaluation.pictures import write_figure
 from kd_tf.evaluation.score import NEEDS, PROTOCOLS, check_model, require_output, rounded, score_answers
 from kd_tf.evaluation.verification import PAIR_PROTOCOLS, ScoredPairs, open_pairs, pair_split, warn_of_shared_people
-from kd_tf.files import write_whole
+from kd_tf.files import check_folder_can_be_written, write_whole
 from kd_tf.networks.identity_names import recorded_identities
 from kd_tf.training.run_directory import FLAGS_FILE
 
 ALL_PROTOCOLS = (*PROTOCOLS, *PAIR_PROTOCOLS)
-_FLIPPING = ("retrieval", *PAIR_PROTOCOLS)
-_FIGURES = {"classification": classification_figures, "landmarks": landmark_figures, "retrieval": retrieval_figures}
+_EMBEDDING = ("retrieval", *PAIR_PROTOCOLS)
 _Found = tuple[dict, Callable[[], dict[str, Figure]]]
 
 
@@ -46,6 +47,8 @@ class EvaluationConfig:
       skip_broken: how many images of the test half that cannot be read or decoded may be left out (not by `lfw` and `bin`).
       flip: whether embeddings are the sum of those of image and flipped image.
       distance: one of `kd_tf.evaluation.pairs.DISTANCES`, for `lfw` and `bin`; None: their `squared_l2`.
+      cross: whether the student's embeddings, projected, are compared with those of its teacher; see `open_cross`.
+      teacher: for `cross`; None: the one that the run names.
     """
 
     model: str
@@ -57,13 +60,17 @@ class EvaluationConfig:
     skip_broken: int = 0
     flip: bool = False
     distance: str | None = None
+    cross: bool = False
+    teacher: str | None = None
 
     def __post_init__(self):
         if self.protocol not in ALL_PROTOCOLS:
             raise InputError(f"--protocol={self.protocol} is unknown; known: {', '.join(ALL_PROTOCOLS)}")
-        for flag, users in (("flip", _FLIPPING), ("distance", PAIR_PROTOCOLS), ("skip_broken", PROTOCOLS)):
+        for flag, users in (("flip", _EMBEDDING), ("cross", _EMBEDDING), ("distance", PAIR_PROTOCOLS), ("skip_broken", PROTOCOLS)):
             if getattr(self, flag) and self.protocol not in users:
                 raise InputError(f"--{flag} has no effect with --protocol={self.protocol}; it is for {', '.join(users)}")
+        if self.teacher and not self.cross:
+            raise InputError(f"--teacher={self.teacher} has no effect without --cross")
         if self.view.align and self.protocol == "landmarks":
             raise InputError("--align needs the landmarks that --protocol=landmarks is to score")
         if self.source.data.startswith("bin:") and self.protocol != "bin":
@@ -75,24 +82,26 @@ def evaluate(config: EvaluationConfig, output: str | None = None) -> dict:
 
     Returns:
       What `metrics.json` holds: `protocol`, `model`, `data`, the scores and, where broken images may be left out, how many were: `skipped`.
+      With `cross` the scores of the mixture, and as `student_...` and `teacher_...` those of each alone.
 
     Raises:
-      InputError: see `open_model`, `open_data`, `open_pairs` and `check_model`; or `output` cannot be written or holds a run.
+      InputError: see `open_model`, `open_cross`, `open_data`, `open_pairs` and `check_model`; or `output` cannot be written or holds a run.
     """
     if output:
         _check_output(output)
     # Images that are not scored may be broken too.
-    model = open_model(config.model, view_of_faces(config.view), config.image_cache, cache_all=not config.skip_broken)
+    opening = {"view": view_of_faces(config.view), "image_cache": config.image_cache, "cache_all": not config.skip_broken}
+    model = open_cross(config.model, config.teacher, **opening) if config.cross else open_model(config.model, **opening)
     found = _score_pairs if config.protocol in PAIR_PROTOCOLS else _score_split
     scores, figures = found(config, model)
-    metrics = {"protocol": config.protocol, "model": config.model} | rounded(scores)
+    metrics = {"protocol": config.protocol, "model": config.model} | ({"cross": True} if config.cross else {}) | rounded(scores)
     if output:
         _write(output, metrics, figures())
     return metrics
 
 
 def _score_split(config: EvaluationConfig, model: ScoredModel) -> _Found:
-    notes = {"flip": config.flip} if config.protocol in _FLIPPING else {}
+    notes = {"flip": config.flip} if config.protocol in _EMBEDDING else {}
     if config.protocol == "retrieval" and isinstance(model, StoredEmbeddings) and model.knows_identities:
         name, answers = config.model, model.own_answers(flip=config.flip)
     else:
@@ -104,7 +113,16 @@ def _score_split(config: EvaluationConfig, model: ScoredModel) -> _Found:
             split, notes["skipped"] = _without_broken(split, config.skip_broken)
         name, answers = split.source.name, model.answers(split, (NEEDS[config.protocol],), flip=config.flip)
         answers.require_finite(config.model, split)
-    return {"data": name} | notes | score_answers(answers, config.protocol), lambda: _FIGURES[config.protocol](answers)
+    scores = _compared(answers, lambda answers: score_answers(answers, config.protocol))
+    return {"data": name} | notes | scores, lambda: PROTOCOL_FIGURES[config.protocol](answers)
+
+
+def _compared(answers: Answers, score: Callable[[Answers], dict]) -> dict:
+    """The scores of the answers and, where two models meet in them, of each model alone; counts are common to all."""
+    scores = score(answers)
+    for name, alone in answers.alone.items():
+        scores |= {f"{name}_{key}": value for key, value in score(alone).items() if isinstance(value, float)}
+    return scores
 
 
 def _labelled_as_trained(config: EvaluationConfig, split: Split) -> Split:
@@ -139,18 +157,15 @@ def _score_pairs(config: EvaluationConfig, model: ScoredModel) -> _Found:
     answers.require_finite(config.model, split)
     scored = ScoredPairs(answers, split, pairs, distance)
     scored.log_missing_rates()
-    return {"data": source.name, "flip": config.flip, "distance": distance} | scored.scores, scored.figures
+    scores = _compared(answers, lambda answers: ScoredPairs(answers, split, pairs, distance).scores)
+    return {"data": source.name, "flip": config.flip, "distance": distance} | scores, scored.figures
 
 
 def _check_output(output: str) -> None:
     """Raises `InputError` where `output` cannot become a folder of results, before hours are spent on them."""
     if os.path.exists(os.path.join(output, FLAGS_FILE)):
         raise InputError(f"--output={output} is a run directory, whose own metrics.json would be lost; give another folder")
-    existing = output
-    while not os.path.lexists(existing):
-        existing = os.path.dirname(existing) or os.curdir
-    if not os.path.isdir(existing) or not os.access(existing, os.W_OK | os.X_OK):
-        raise InputError(f"--output={output} cannot be written: {existing} is not a folder that can be written")
+    check_folder_can_be_written(output)
 
 
 def _write(output: str, metrics: dict, figures: dict[str, Figure]) -> None:

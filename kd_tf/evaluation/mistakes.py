@@ -4,8 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from kd_tf.evaluation.answers import Answers
-from kd_tf.evaluation.curves import ced_figure
+from kd_tf.evaluation.curves import ced_figure, roc_figure
+from kd_tf.evaluation.image_pairs import ImagePairs, first_pairs
 from kd_tf.evaluation.landmarks import ced_curve, landmark_scores, normalized_errors
+from kd_tf.evaluation.pairs import area_under_roc, roc_curve
 from kd_tf.evaluation.pictures import Cell, sheet
 
 SHOWN = 12
@@ -49,7 +51,7 @@ def retrieval_figures(answers: Answers) -> dict[str, Figure]:
     if answers.picture is None:
         return {}
     queries, nearest = answers.nearest_others
-    distances = np.linalg.norm(answers.embedding[queries] - answers.embedding[nearest], axis=1)
+    distances = np.linalg.norm(answers.embedding[queries] - answers.searched.embedding[nearest], axis=1)
     wrong = np.flatnonzero(answers.identities[nearest] != answers.identities[queries])
     wrong = wrong[np.argsort(distances[wrong], kind="stable")]
     # Two images that find each other are shown once.
@@ -62,13 +64,46 @@ def retrieval_figures(answers: Answers) -> dict[str, Figure]:
     return {"wrong_queries": sheet(title, groups, columns=2)}
 
 
+def pair_figures(answers: Answers) -> dict[str, Figure]:
+    """Of all pairs of images, or a sample of them, `roc` and `hardest_pairs`; nothing where all are of one kind."""
+    pairs = ImagePairs.of(answers.identities)
+    if pairs.same.all() or not pairs.same.any():
+        return {}
+    distances = pairs.distances(answers.embedding)
+    title = f"area under the curve {area_under_roc(distances, pairs.same):.3f}\n{pairs.words}"
+    roc = roc_figure(*roc_curve(distances, pairs.same), int(np.sum(~pairs.same)), title)
+    return {"roc": roc, "hardest_pairs": _hardest_pairs(answers, pairs, distances)}
+
+
+def _hardest_pairs(answers: Answers, pairs: ImagePairs, distances: np.ndarray) -> Figure:
+    """The most distant pairs of one person, and the closest of two."""
+
+    def cell(place: int, what: str = "") -> Cell:
+        return Cell(answers.picture(place), f"{answers.identity_names[answers.identities[place]]}\n{what}")
+
+    def cells(pair: int) -> list[Cell]:
+        return [cell(pairs.first[pair], f"distance {distances[pair]:.3f}"), cell(pairs.second[pair])]
+
+    far = first_pairs(pairs, pairs.same, -distances, SHOWN // 2)
+    near = first_pairs(pairs, ~pairs.same, distances, SHOWN // 2)
+    groups = []
+    for row in range(max(len(far), len(near))):
+        groups += [cells(chosen[row]) if row < len(chosen) else [] for chosen in (far, near)]
+    title = f"The hardest of {pairs.words}; squared distances of unit vectors"
+    return sheet(title, groups, columns=2, headings=("one person, most distant", "two people, closest"))
+
+
 def _query_group(answers: Answers, query: int, nearest: int) -> list[Cell]:
     others = np.flatnonzero(answers.identities == answers.identities[query])
     others = others[others != query]
-    right = others[np.argmin(np.linalg.norm(answers.embedding[others] - answers.embedding[query], axis=1))]
+    searched = answers.searched.embedding
+    right = others[np.argmin(np.linalg.norm(searched[others] - answers.embedding[query], axis=1))]
     cells = []
     for what, place in (("query", query), ("nearest", nearest), ("nearest of the same", right)):
-        distance = np.linalg.norm(answers.embedding[place] - answers.embedding[query])
+        distance = np.linalg.norm(searched[place] - answers.embedding[query])
         known = "query" if what == "query" else f"{what}, {distance:.3f}"
         cells.append(Cell(answers.picture(place), f"{known}\n{answers.identity_names[answers.identities[place]]}"))
     return cells
+
+
+PROTOCOL_FIGURES = {"classification": classification_figures, "landmarks": landmark_figures, "retrieval": retrieval_figures}

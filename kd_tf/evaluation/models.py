@@ -17,8 +17,9 @@ from kd_tf.data.views import ViewConfig, evaluation_view, make_canvas
 from kd_tf.errors import InputError
 from kd_tf.evaluation.answers import Answers
 from kd_tf.evaluation.embeddings import StoredEmbeddings
-from kd_tf.evaluation.exported import ExportedModel, is_exported
+from kd_tf.evaluation.exported import ExportedModel
 from kd_tf.evaluation.predict import predict
+from kd_tf.evaluation.programs import is_exported
 from kd_tf.networks.face_network import output_shapes
 from kd_tf.networks.stored import load_network
 
@@ -95,7 +96,7 @@ def open_model(path: str, view: ViewConfig, image_cache: str | None = None, *, c
     """Opens what `--model` names.
 
     Args:
-      path: a `.npz` file of embeddings, a SavedModel that `kd-export` wrote, or what `load_network` takes.
+      path: a `.npz` file of embeddings, a SavedModel, `.tflite` or `.onnx` file that `kd-export` wrote, or what `load_network` takes.
       view: how a network sees images; an exported model has its own inside.
       image_cache: for networks.
       cache_all: likewise; see `NetworkModel`.

@@ -4,8 +4,10 @@ import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from kd_tf.files import write_whole
@@ -18,6 +20,7 @@ GROUP_GAP = 0.45
 MARGIN = 0.3
 HEAD = 0.45
 DOTS_PER_INCH = 110
+JPEG_QUALITY = 85
 CAPTION_SIZE = 7.5
 CAPTION_LETTERS = 28
 
@@ -74,6 +77,19 @@ def write_figure(path: str, figure: Figure) -> None:
     encoded = io.BytesIO()
     figure.savefig(encoded, format="png", dpi=DOTS_PER_INCH)
     write_whole(path, encoded.getvalue())
+
+
+def figure_pixels(figure: Figure, dots_per_inch: int = DOTS_PER_INCH) -> np.ndarray:
+    """A figure as a picture, uint8 RGB `[height, width, 3]`."""
+    figure.set_dpi(dots_per_inch)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[:, :, :3]
+
+
+def jpeg_bytes(picture: np.ndarray) -> bytes:
+    """A picture, uint8 RGB `[height, width, 3]`, in about a quarter of the bytes that a PNG of photographs takes."""
+    return cv2.imencode(".jpg", np.ascontiguousarray(picture[:, :, ::-1]), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 
 
 def _blank(width: float, height: float) -> Figure:

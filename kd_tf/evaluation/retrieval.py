@@ -24,7 +24,9 @@ def rank1_score(identities: np.ndarray, queries: np.ndarray, nearest: np.ndarray
     return RetrievalScore(100.0 * float(np.mean(identities[nearest] == identities[queries])), len(queries))
 
 
-def nearest_others(embeddings: np.ndarray, identities: np.ndarray, *, block: int = 1024) -> tuple[np.ndarray, np.ndarray]:
+def nearest_others(
+    embeddings: np.ndarray, identities: np.ndarray, *, gallery: np.ndarray | None = None, block: int = 1024
+) -> tuple[np.ndarray, np.ndarray]:
     """For each image the nearest other image by Euclidean distance; ties go to the lower index.
 
     Identities with one image are no queries but stay in the gallery.
@@ -32,6 +34,7 @@ def nearest_others(embeddings: np.ndarray, identities: np.ndarray, *, block: int
     Args:
       embeddings: float `[n, width]`.
       identities: int `[n]`.
+      gallery: float `[n, width]`, the rows of the same images that are searched; None: `embeddings`.
       block: images compared at a time with as many others; see `nearest_rows`.
 
     Returns:
@@ -44,7 +47,8 @@ def nearest_others(embeddings: np.ndarray, identities: np.ndarray, *, block: int
     queries = np.flatnonzero(counts[inverse] >= 2)
     if not len(queries):
         raise InputError(f"retrieval needs an identity with two images; the {len(identities)} images are of as many identities")
-    return queries, nearest_rows(embeddings[queries], embeddings, excluded=queries, block=block)
+    searched = embeddings if gallery is None else gallery
+    return queries, nearest_rows(embeddings[queries], searched, excluded=queries, block=block)
 
 
 def nearest_rows(queries: np.ndarray, gallery: np.ndarray, *, excluded: np.ndarray | None = None, block: int = 1024) -> np.ndarray:

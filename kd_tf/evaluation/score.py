@@ -14,15 +14,20 @@ from kd_tf.evaluation.retrieval import rank1_score
 
 PROTOCOLS = ("classification", "landmarks", "retrieval")
 TASK_PROTOCOLS = {"classification": ("classification", "retrieval"), "alignment": ("landmarks",), "verification": ("retrieval",)}
+# Of the scores, those that a run is told by, all in percent, by their names in `metrics.json`.
+TITLES = {"top1": "top-1", "nrmse": "NRMSE", "failure_rate": "NRMSE above 10", "rank1": "rank-1"}
 NEEDS = {"classification": "logits", "landmarks": "landmarks", "retrieval": "embedding"}
 
 
 def score_network(network: tf.keras.Model, split: Split, view: ViewConfig, protocols: tuple[str, ...], *, batch_size: int = 256) -> dict:
-    """Scores a network under one or more of `PROTOCOLS`, in the evaluation view.
+    """`protocol_scores` of `network_answers`, whose arguments these are."""
+    return protocol_scores(network_answers(network, split, view, protocols, batch_size=batch_size), protocols)
 
-    Returns:
-      A flat dict: `top1`, `top5` (classification); `nrmse`, `failure_rate`, `ced_area` (landmarks); `rank1` (retrieval), all in
-      percent, and its number of `queries`.
+
+def network_answers(
+    network: tf.keras.Model, split: Split, view: ViewConfig, protocols: tuple[str, ...], *, batch_size: int = 256
+) -> Answers:
+    """What a network answers to a split in the evaluation view, as far as one or more of `PROTOCOLS` need it.
 
     Raises:
       InputError: the network lacks the output, or the split what the protocol needs.
@@ -32,7 +37,16 @@ def score_network(network: tf.keras.Model, split: Split, view: ViewConfig, proto
         check_model(model, split, protocol)
     if "landmarks" in protocols:
         split = split.with_landmarks()
-    answers = model.answers(split, tuple(NEEDS[protocol] for protocol in protocols))
+    return model.answers(split, tuple(NEEDS[protocol] for protocol in protocols))
+
+
+def protocol_scores(answers: Answers, protocols: tuple[str, ...]) -> dict[str, float | int]:
+    """The scores of one or more of `PROTOCOLS`, rounded.
+
+    Returns:
+      A flat dict: `top1`, `top5` (classification); `nrmse`, `failure_rate`, `ced_area` (landmarks); `rank1` (retrieval), all in
+      percent, and its number of `queries`.
+    """
     scores = {}
     for protocol in protocols:
         scores |= score_answers(answers, protocol)

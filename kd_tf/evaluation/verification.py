@@ -64,9 +64,8 @@ class ScoredPairs:
         self._answers = answers
         self._split = split
         self._first, self._second = (np.searchsorted(split.records, records) for records in (pairs.first, pairs.second))
-        embeddings = answers.embedding if answers.hidden is None else answers.hidden
         self._same = pairs.same
-        self._distances = pair_distances(embeddings[self._first], embeddings[self._second], distance)
+        self._distances = pair_distances(answers.rows[self._first], answers.searched.rows[self._second], distance)
         metrics = pair_metrics(self._distances, pairs.same, pairs.folds)
         self.scores = metrics | {key: int(metrics[key]) for key in ("pairs", "folds")}
 

@@ -7,6 +7,11 @@ import tensorflow as tf
 from kd_tf.errors import InputError
 
 
+def trained_parameters(network: tf.keras.Model) -> int:
+    """How many numbers training changes."""
+    return sum(variable.shape.num_elements() for variable in network.trainable_variables)
+
+
 def multiply_adds(network: tf.keras.Model) -> int:
     """How many multiplications with a weight, each with its addition, the convolutions and dense layers need for one image.
 

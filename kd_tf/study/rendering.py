@@ -4,9 +4,10 @@ import csv
 import io
 from html import escape
 
+from kd_tf.markdown import markdown_table
 from kd_tf.study.claims import level_students, verdicts
 from kd_tf.study.results import Scores, cell_values
-from kd_tf.study.table import ABSENT, markdown_table, mean_and_deviation, with_spread
+from kd_tf.study.table import ABSENT, mean_and_deviation, with_spread
 from kd_tf.study.tables import Cell, Row, Table
 
 CSV_COLUMNS = ("table", "row", "column", "control", "metric", "stage", "paper", "mean", "std", "seeds", "values")

@@ -12,10 +12,10 @@ from scipy import stats
 
 from kd_tf.errors import InputError
 from kd_tf.files import write_whole
+from kd_tf.markdown import markdown_table
 from kd_tf.study.jobs import RunJob
 from kd_tf.study.processes import run_jobs, share_gpus
 from kd_tf.study.runs import check_runs
-from kd_tf.study.table import markdown_table
 from kd_tf.training.config import DistillationConfig, RunConfig
 from kd_tf.training.prepared import open_run_data
 from kd_tf.training.student import make_distiller

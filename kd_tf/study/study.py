@@ -14,6 +14,7 @@ from kd_tf.errors import InputError
 from kd_tf.evaluation.baselines import majority_baseline, mean_shape_baseline, pixel_baseline
 from kd_tf.evaluation.verification import open_pairs
 from kd_tf.files import locked, write_whole
+from kd_tf.markdown import markdown_table
 from kd_tf.study.estimate import Estimator
 from kd_tf.study.jobs import JobGraph, Machine
 from kd_tf.study.processes import run_jobs, share_gpus
@@ -23,7 +24,7 @@ from kd_tf.study.results import StudyResults
 from kd_tf.study.runs import check_runs
 from kd_tf.study.scales import PAIRS, Scale
 from kd_tf.study.stages import FACES, LANDMARKS, make_stages, with_needs
-from kd_tf.study.table import markdown_table, overview
+from kd_tf.study.table import overview
 from kd_tf.study.tables import stages_on_pairs
 from kd_tf.training.run_directory import FLAGS_FILE, LOCK_FILE
 

@@ -1,9 +1,10 @@
-"""Tables in Markdown, and that of a whole study: teacher, students and what needs no network."""
+"""Numbers in tables, and the table of a whole study: teacher, students and what needs no network."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from kd_tf.markdown import markdown_table
 from kd_tf.study.results import StudyResults
 from kd_tf.study.stages import STUDENTS
 
@@ -49,15 +50,3 @@ def with_spread(values: Sequence[float]) -> str:
 def mean_and_deviation(values: Sequence[float]) -> tuple[float | None, float | None]:
     """None where there is no value; a single one has no standard deviation."""
     return (float(np.mean(values)) if values else None), (float(np.std(values, ddof=1)) if len(values) > 1 else None)
-
-
-def markdown_table(rows: list[list[str]]) -> str:
-    """Markdown of rows of cells, the first the head; the first column is aligned left, the others right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-
-    def line(cells: list[str]) -> str:
-        aligned = [cells[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))]
-        return f"| {' | '.join(aligned)} |"
-
-    rule = [f"{'-' * widths[0]}", *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join([line(rows[0]), f"| {' | '.join(rule)} |", *(line(row) for row in rows[1:])]) + "\n"

@@ -10,7 +10,7 @@ from kd_tf.data.order import IdentityBatches, Order, epoch_order, identity_order
 from kd_tf.data.split import Split
 from kd_tf.errors import InputError
 from kd_tf.evaluation.score import TASK_PROTOCOLS
-from kd_tf.training.config import RunConfig, TrainingConfig
+from kd_tf.training.config import RunConfig, TrainingConfig, flag_text
 
 TEST_IMAGES_PER_IDENTITY = 2
 
@@ -56,6 +56,8 @@ def plan_batches(config: RunConfig, data: FaceData, replicas: int) -> BatchPlan:
     if batch_size % replicas:
         raise InputError(f"a batch of {batch_size} images does not divide among the {replicas} replicas of --strategy={training.strategy}")
     steps = training.steps or max(1, round(training.epochs * len(data.train) / batch_size))
+    if training.profile_steps and training.profile_steps[1] > steps:
+        raise InputError(f"--profile_steps={flag_text(training.profile_steps)} ends after the {steps} steps of this run")
     tests = not (config.reads_labels and data.test.has_strangers)
     return BatchPlan(order, batch_size, steps, test_order, test_batch_size, tests, protocols)
 

@@ -5,10 +5,11 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 import tensorflow as tf
 
+from kd_tf.distillers.agreement import AGREEMENT, OF_TEACHER
 from kd_tf.distillers.balance import GRADIENT
 from kd_tf.errors import InputError
 from kd_tf.progress import SECONDS_BETWEEN_LINES
@@ -60,31 +61,43 @@ class Progress(tf.keras.callbacks.Callback):
 class TermLogger(tf.keras.callbacks.Callback):
     """Writes the loss, each of its terms and the measures to TensorBoard, and stops a run whose loss is no number.
 
-    Training values (under `train/`) are means over the last `LOG_STEPS` steps; those under `test/` are of the whole test split. Under
-    `gradient/` is the norm of each weighted term's gradient at the student's hidden layer, where it was measured.
+    Training values (under `train/`) are means over the last `LOG_STEPS` steps, or those since the last evaluation; those under `test/`
+    and `agreement/` are of the whole test split. Under `gradient/` is the norm of each weighted term's gradient at the student's hidden
+    layer, where it was measured.
 
     Args:
       directory: TensorBoard's; None: nothing is written.
       first_step: where this process began.
       note_bad_step: gets the step at which the loss is no number, and what it is made of; gives the file that names its images.
+      evaluation_steps: at whose ends the test split is scored.
+      teacher_scores: of the teacher's own run, written beside the student's where no evaluation tells them.
     """
 
-    def __init__(self, directory: str | None, first_step: int, note_bad_step: NoteBadStep | None = None):
+    def __init__(
+        self,
+        directory: str | None,
+        first_step: int,
+        note_bad_step: NoteBadStep | None = None,
+        *,
+        evaluation_steps: Collection[int] = (),
+        teacher_scores: Mapping[str, float] | None = None,
+    ):
         super().__init__()
         # Nothing waits in memory: what was logged before a checkpoint is not logged again after it.
         self._writer = tf.summary.create_file_writer(directory, max_queue=0) if directory else tf.summary.create_noop_writer()
         self._step = first_step
         self._note_bad_step = note_bad_step
+        self._evaluation_steps = evaluation_steps
+        self._teacher_scores = teacher_scores or {}
 
     def on_train_batch_end(self, batch, logs=None):
-        """Every `LOG_STEPS` steps."""
+        """Every `LOG_STEPS` steps, and before an evaluation, which resets the means: never after the checkpoint of the step."""
         self._step += 1
         if not math.isfinite(logs["loss"]):
             self._refuse(logs)
-        if self._step % LOG_STEPS == 0:
-            gradients = {name.removesuffix(GRADIENT): value for name, value in logs.items() if name.endswith(GRADIENT)}
+        if self._step % LOG_STEPS == 0 or self._step in self._evaluation_steps:
+            gradients, values = _divided(logs, GRADIENT)
             self.write("gradient", {name: value for name, value in gradients.items() if math.isfinite(value)})
-            values = {name: value for name, value in logs.items() if not name.endswith(GRADIENT)}
             self.write("train", values | {"learning_rate": current_learning_rate(self.model.optimizer)})
             self.model.reset_metrics()
 
@@ -99,7 +112,10 @@ class TermLogger(tf.keras.callbacks.Callback):
 
     def on_test_end(self, logs=None):
         """After each evaluation."""
-        self.write("test", logs)
+        agreements, values = _divided(logs, AGREEMENT)
+        of_teacher = {f"{name}{OF_TEACHER}": score for name, score in self._teacher_scores.items() if name in values}
+        self.write("test", of_teacher | values)
+        self.write("agreement", agreements)
         self._writer.flush()
 
     def write(self, group: str, values: dict[str, float]) -> None:
@@ -107,6 +123,12 @@ class TermLogger(tf.keras.callbacks.Callback):
         with self._writer.as_default():
             for name, value in values.items():
                 tf.summary.scalar(f"{group}/{name}", value, step=self._step)
+
+
+def _divided(logs: dict[str, float], ending: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Those whose names have the ending, without it, and the others."""
+    with_it = {name.removesuffix(ending): value for name, value in logs.items() if name.endswith(ending)}
+    return with_it, {name: value for name, value in logs.items() if not name.endswith(ending)}
 
 
 class StepClock(tf.keras.callbacks.Callback):

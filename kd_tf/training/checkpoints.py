@@ -173,7 +173,7 @@ class Checkpoints:
     def _remove_old(self) -> None:
         """Also what a process that was killed left."""
         for name in os.listdir(self._directory):
-            if name.endswith((PARTIAL, ".removed")):
+            if name.endswith(PARTIAL):
                 shutil.rmtree(os.path.join(self._directory, name), ignore_errors=True)
         found = list_checkpoints(self._directory)
         ranked = [checkpoint for checkpoint in found if checkpoint.rank is not None]

@@ -13,7 +13,7 @@ from kd_tf.networks.face_network import NetworkConfig
 TASKS = ("classification", "alignment", "verification", "hint")
 HINT_STAGE = "stage3"
 # Flags that say how a run is made and not what it is: it may go on with others.
-FREE_FLAGS = ("model_dir", "strategy", "checkpoint_steps", "keep_checkpoints", "image_cache")
+FREE_FLAGS = ("model_dir", "strategy", "checkpoint_steps", "keep_checkpoints", "image_cache", "profile_steps")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +40,7 @@ class TrainingConfig:
       checkpoint_steps: a checkpoint is written every so many steps, at each evaluation, and when the run is asked to stop.
       keep_checkpoints: how many of the last are kept, beside the best.
       deterministic: the same bits whenever the run is repeated on the same machine; slower where an operation has a faster way.
+      profile_steps: the first and the last step that TensorFlow's profiler looks at, from 1; None: none.
     """
 
     epochs: float | None = None
@@ -59,6 +60,7 @@ class TrainingConfig:
     checkpoint_steps: int = 1000
     keep_checkpoints: int = 2
     deterministic: bool = False
+    profile_steps: tuple[int, int] | None = None
 
     def __post_init__(self):
         if (self.epochs is None) == (self.steps is None):
@@ -69,6 +71,13 @@ class TrainingConfig:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise InputError(f"--{name}={value} must be above 0")
+        self._check_profile()
+
+    def _check_profile(self) -> None:
+        if self.profile_steps is None:
+            return
+        if len(self.profile_steps) != 2 or not 1 <= self.profile_steps[0] <= self.profile_steps[1]:
+            raise InputError(f"--profile_steps={flag_text(self.profile_steps)} must be the first and the last step, from 1: such as 20,30")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,16 +177,25 @@ class RunConfig:
         """The binary that runs this."""
         return "kd-distill" if self.distillation.has_teacher else "kd-train"
 
+    def flags(self) -> dict[str, object]:
+        """The values that are given, by the names of their flags; without a teacher none of its flags."""
+        values = dict(_flag_values(self))
+        return {name: value for name, value in values.items() if name not in _DISTILLATION_FLAGS or self.distillation.has_teacher}
+
     def flagfile(self) -> str:
         """The text of a flagfile that runs this again."""
-        lines = [f"# a flagfile of {self.program}"]
-        for name, value in dict(_flag_values(self)).items():
-            if name not in _DISTILLATION_FLAGS or self.distillation.has_teacher:
-                lines.append(f"--{name}={str(value).lower() if isinstance(value, bool) else value}")
+        lines = [f"# a flagfile of {self.program}", *(f"--{name}={flag_text(value)}" for name, value in self.flags().items())]
         return "\n".join(lines) + "\n"
 
 
 _DISTILLATION_FLAGS = tuple(field.name for field in dataclasses.fields(DistillationConfig))
+
+
+def flag_text(value) -> str:
+    """A value as its flag has it."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _flag_values(config) -> Iterator[tuple[str, object]]:

@@ -28,6 +28,8 @@ COSTS = {
     "gpu_peak_memory_mib": "peak memory of the GPU {} MiB",
     "teacher_cache_mib": "teacher cache {} MiB",
 }
+# What TensorBoard is told at each evaluation.
+SPEED = ("images_per_second", "input_wait_share")
 
 
 @dataclasses.dataclass
@@ -107,19 +109,18 @@ class CostLedger:
 
             self._teacher_seconds = median_seconds(lambda: strategy.experimental_local_results(ask()))
 
-    @property
-    def images_per_second(self) -> float:
-        """Of the steps so far; 0 before the second."""
-        return round(self.clock.steps_per_second * self._batch_size, 1)
+    def speed(self) -> dict[str, float]:
+        """The keys `SPEED` of the training so far: 0 images a second before the second step, no share before there is any."""
+        values = {"images_per_second": self.clock.steps_per_second * self._batch_size}
+        if self.clock.seconds:
+            values["input_wait_share"] = 100 * self._seconds["input"] / self.clock.seconds
+        return {name: round(value, 1) for name, value in values.items()}
 
     def metrics(self) -> dict[str, float]:
         """`seconds` of training and, as far as they are known, the keys of `COSTS` (docs/PERFORMANCE.md)."""
-        training = self.clock.seconds
         values = {
-            "seconds": training,
-            "images_per_second": self.images_per_second,
+            "seconds": self.clock.seconds,
             "teacher_share": 100 * self._teacher_seconds * self.clock.steps_per_second if self._teacher_seconds else None,
-            "input_wait_share": 100 * self._seconds["input"] / training if training else None,
             "evaluation_seconds": self._seconds["evaluation"],
             "checkpoint_seconds": self._seconds["checkpoint"],
             # Linux counts in KiB.
@@ -127,11 +128,11 @@ class CostLedger:
             "gpu_peak_memory_mib": tf.config.experimental.get_memory_info("GPU:0")["peak"] / MEBIBYTE if _gpu_in_use() else None,
             "teacher_cache_mib": None if self._cache_bytes is None else self._cache_bytes / MEBIBYTE,
         }
-        return {name: round(value, 1) for name, value in values.items() if value is not None}
+        return self.speed() | {name: round(value, 1) for name, value in values.items() if value is not None}
 
 
 def report_costs(metrics: dict[str, float], directory: str, step: int) -> None:
-    """A line for the log, and scalars under `cost/` for TensorBoard, where `images_per_second` is already.
+    """A line for the log, and scalars under `cost/` for TensorBoard, where `SPEED` is already.
 
     Args:
       metrics: a run's, with the keys of `COSTS` that it has.
@@ -141,7 +142,7 @@ def report_costs(metrics: dict[str, float], directory: str, step: int) -> None:
     costs = {name: metrics[name] for name in COSTS if name in metrics}
     _LOGGER.info("cost: %s", ", ".join(COSTS[name].format(value) for name, value in costs.items()))
     with tf.summary.create_file_writer(directory).as_default():
-        for name in costs.keys() - {"images_per_second"}:
+        for name in costs.keys() - set(SPEED):
             tf.summary.scalar(f"cost/{name}", costs[name], step=step)
 
 

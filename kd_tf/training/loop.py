@@ -1,8 +1,9 @@
 """Trains a distiller over global steps, with evaluations and checkpoints at equal distances, from the last checkpoint on."""
 
+import contextlib
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
@@ -12,6 +13,7 @@ from kd_tf.training.callbacks import NoteBadStep, Progress, TermLogger
 from kd_tf.training.checkpoints import Checkpoints
 from kd_tf.training.config import TrainingConfig
 from kd_tf.training.ledger import CostLedger
+from kd_tf.training.profiling import Profiler
 from kd_tf.training.run_directory import RunDirectory
 from kd_tf.training.saving import Saver, make_state
 from kd_tf.training.stop_signal import noticing_stop_signals
@@ -37,6 +39,7 @@ def train(
     name: str,
     scored: str = "test split",
     note_bad_step: NoteBadStep | None = None,
+    teacher_scores: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
     """Trains to global step `steps`, from the last checkpoint where there is one.
 
@@ -46,13 +49,14 @@ def train(
       test_batches: one pass over the test split; None: it is not scored on the way.
       steps: where training ends.
       test_steps: of one pass over the test split.
-      config: how often it is scored and saved on the way.
+      config: how often it is scored and saved on the way, and which steps are profiled.
       directory: where checkpoints and TensorBoard's events go.
       worker: which of the processes that train together this is; `train_batches` and `test_batches` give its share.
       ledger: is told what all this costs.
       name: stands before the progress bar.
       scored: what `test_batches` are, in words.
       note_bad_step: gets the step at which the loss was no number any more, and its terms; gives the file that it wrote.
+      teacher_scores: see `TermLogger`.
 
     Returns:
       What the last evaluation gave; empty without `test_batches`.
@@ -71,9 +75,11 @@ def train(
         raise InputError(f"{found.path} is beyond the {steps} steps of this run; give more, or another --model_dir")
     scores = found.scores if found else {}
     marks = _evaluation_steps(steps, config.evaluations)
-    logger = TermLogger(directory.tensorboard if worker.is_chief else None, first_step, note_bad_step)
+    tensorboard = directory.tensorboard if worker.is_chief else None
+    logger = TermLogger(tensorboard, first_step, note_bad_step, evaluation_steps=marks, teacher_scores=teacher_scores)
     progress = Progress(name, steps, first_step)
-    with noticing_stop_signals() as stop:
+    profiler = Profiler(tensorboard, config.profile_steps, first_step)
+    with noticing_stop_signals() as stop, contextlib.closing(profiler):
         agree = functools.partial(signal_to_any, strategy) if worker.count > 1 else None
         saver = Saver(checkpoints, distiller, every=config.checkpoint_steps, stop=stop, ledger=ledger, first_step=first_step, agree=agree)
         if first_step and first_step not in marks:
@@ -83,9 +89,9 @@ def train(
                 continue
             if step < end:
                 batches = as_input(strategy, ledger.counting_waits(train_batches(step, end)))
-                distiller.fit(batches, steps_per_epoch=end - step, verbose=0, callbacks=[progress, logger, ledger.clock, saver])
+                distiller.fit(batches, steps_per_epoch=end - step, verbose=0, callbacks=[progress, logger, ledger.clock, saver, profiler])
                 step = end
-                logger.write("cost", {"images_per_second": ledger.images_per_second})
+                logger.write("cost", ledger.speed())
                 saver.save(step)
             if test_batches is not None:
                 with ledger.timing("evaluation"):

@@ -3,7 +3,9 @@
 What can be wrong with the input is found before the directory is made; what can be told without decoding an image, before that.
 """
 
+import contextlib
 import logging
+import os
 import zlib
 
 import numpy as np
@@ -13,11 +15,17 @@ from kd_tf.data.aligned import view_of_faces
 from kd_tf.data.broken import naming_bad_images
 from kd_tf.data.dataset import FaceData
 from kd_tf.data.views import view_in_turn
-from kd_tf.evaluation.score import score_network
+from kd_tf.errors import first_line
+from kd_tf.evaluation.answers import Answers
+from kd_tf.evaluation.score import TITLES, network_answers, protocol_scores
 from kd_tf.export.saved_model import export_saved_model
+from kd_tf.networks.cost import trained_parameters
+from kd_tf.networks.projection import save_projection
 from kd_tf.networks.rebuilt import without_synchronized_batch_norms
 from kd_tf.networks.stored import save_network
 from kd_tf.training.batches import BatchPlan
+from kd_tf.training.board.board import begin_board, end_board
+from kd_tf.training.checkpoints import list_checkpoints
 from kd_tf.training.config import RunConfig
 from kd_tf.training.ledger import COSTS, CostLedger, report_costs
 from kd_tf.training.loop import train
@@ -26,12 +34,12 @@ from kd_tf.training.record import check_same_data, make_record
 from kd_tf.training.run_directory import RunDirectory
 from kd_tf.training.strategy import get_strategy
 from kd_tf.training.student import identity_names
+from kd_tf.training.teacher_scores import teacher_scores
 from kd_tf.training.workers import check_agreement, noticing_lost_workers, this_worker, wait_for_all
 
 _LOGGER = logging.getLogger(__name__)
 # More than the pipeline prefetches and reads in parallel.
 BATCHES_AHEAD = 16
-METRICS = ("top1", "nrmse", "failure_rate", "rank1")
 
 
 def run(config: RunConfig, *, override: bool = False) -> dict:
@@ -82,22 +90,47 @@ def run(config: RunConfig, *, override: bool = False) -> dict:
 
 def _train_and_finish(config: RunConfig, prepared: PreparedRun, directory: RunDirectory) -> dict:
     data, plan = prepared.data, prepared.plan
+    if not list_checkpoints(directory.checkpoints):
+        with naming_bad_images(data.train.source, lambda: _records_around(prepared)):
+            begin_board(directory.tensorboard, config, prepared)
     student, last_scores, ledger = _train(config, prepared, directory)
     with ledger.timing("evaluation"):
-        scores = _scores(config, student, prepared, last_scores)
-    parameters = sum(variable.shape.num_elements() for variable in student.trainable_variables)
-    metrics = {"task": config.task} | scores | {"parameters": parameters, "steps": plan.steps}
+        answers, scores = _scores(config, student, prepared, last_scores)
+    metrics = {"task": config.task} | scores | {"parameters": trained_parameters(student), "steps": plan.steps}
     metrics |= ledger.metrics() | {"seed": config.training.seed} | ({"skipped": data.skipped} if config.skip_broken else {})
     save_network(student, directory.student)
-    if prepared.distiller.projection:
-        channels = prepared.distiller.projection.units
-        _LOGGER.info("dropped: the projection of the hidden layer to the teacher's %d channels", channels)
+    _keep_projection(prepared.distiller.projection, config.task, directory)
     if config.task != "hint":
         export_saved_model(student, view_of_faces(config.view), directory.saved_model, overwrite=True)
+    _end_board(config, prepared, directory, answers, scores)
     report_costs(metrics, directory.tensorboard, plan.steps)
     _LOGGER.info("%s", ", ".join(f"{key} {value}" for key, value in metrics.items() if key not in COSTS))
     directory.finish(metrics)
     return metrics
+
+
+def _end_board(
+    config: RunConfig, prepared: PreparedRun, directory: RunDirectory, answers: Answers | None, scores: dict[str, float]
+) -> None:
+    """Pictures that fail cost no trained network."""
+    try:
+        end_board(directory.tensorboard, prepared, answers, scores, _teacher_scores(config, prepared))
+    except Exception as error:
+        _LOGGER.warning("TensorBoard lacks the end of this run: %s: %s", type(error).__name__, first_line(error))
+
+
+def _keep_projection(projection: tf.keras.layers.Dense | None, task: str, directory: RunDirectory) -> None:
+    """Beside the student, for `kd-evaluate --cross`; that of a hint is between middle stages, which nobody compares."""
+    if projection is None:
+        with contextlib.suppress(FileNotFoundError):
+            # Of flags that the run was begun with.
+            os.remove(directory.projection)
+        return
+    if task == "hint":
+        _LOGGER.info("dropped: the projection of the hidden layer to the teacher's %d channels", projection.units)
+        return
+    save_projection(projection, directory.projection)
+    _LOGGER.info("kept: the projection of the hidden layer to the teacher's %d channels", projection.units)
 
 
 def _train(config: RunConfig, prepared: PreparedRun, directory: RunDirectory) -> tuple[tf.keras.Model, dict[str, float], CostLedger]:
@@ -122,6 +155,7 @@ def _train(config: RunConfig, prepared: PreparedRun, directory: RunDirectory) ->
             name=config.task,
             scored="validation split" if config.split.validation else "test split",
             note_bad_step=note_bad_step if prepared.worker.is_chief else None,
+            teacher_scores=_teacher_scores(config, prepared),
         )
     student = prepared.distiller.student
     if prepared.strategy.num_replicas_in_sync > 1:
@@ -151,13 +185,20 @@ def _records_around(prepared: PreparedRun) -> np.ndarray:
     return np.concatenate([np.unique(data.train.records[places]), data.test.records])
 
 
-def _scores(config: RunConfig, student: tf.keras.Model, prepared: PreparedRun, last_scores: dict[str, float]) -> dict[str, float]:
-    """Those of the task; a phase that learns a hint has no other than its loss."""
+def _teacher_scores(config: RunConfig, prepared: PreparedRun) -> dict[str, float]:
+    return teacher_scores(config.distillation.teacher, prepared.fingerprint, config.flagfile())
+
+
+def _scores(
+    config: RunConfig, student: tf.keras.Model, prepared: PreparedRun, last_scores: dict[str, float]
+) -> tuple[Answers | None, dict[str, float]]:
+    """What the student answers to the test images, and the scores of the task; a phase that learns a hint has no other than its loss."""
     data, plan = prepared.data, prepared.plan
     if config.task == "hint":
-        return {"hidden": round(last_scores["hidden"], 6)}
-    scores = score_network(student, data.test, data.view, plan.protocols)
-    return {name: scores[name] for name in METRICS if name in scores}
+        return None, {"hidden": round(last_scores["hidden"], 6)}
+    answers = network_answers(student, data.test, data.view, plan.protocols)
+    scores = protocol_scores(answers, plan.protocols)
+    return answers, {name: scores[name] for name in TITLES if name in scores}
 
 
 def _log_start(config: RunConfig, prepared: PreparedRun) -> None:

@@ -1,5 +1,6 @@
 """A run directory: `flags.txt`, `run.json` (what each process that worked on it was), `identities.txt` (the name of each label, a line
-each), `log.txt`, `checkpoints/`, `tensorboard/`, `student.keras`, `saved_model/`, `metrics.json`.
+each), `log.txt`, `checkpoints/`, `tensorboard/`, `student.keras`, `projection.npz` (where the hidden
+layer was projected to the teacher's), `saved_model/`, `metrics.json`.
 
 `metrics.json` is written last: where it is, the run is finished. `lock` is held by the process that works on it.
 """
@@ -16,6 +17,7 @@ import tensorflow as tf
 from kd_tf.errors import InputError, RunStopped, first_line
 from kd_tf.files import PARTIAL, locked, write_whole
 from kd_tf.networks.identity_names import write_identity_names
+from kd_tf.networks.projection import PROJECTION_FILE
 from kd_tf.networks.stored import STUDENT_FILE
 from kd_tf.training.config import FREE_FLAGS
 
@@ -36,6 +38,7 @@ class RunDirectory:
         self.checkpoints = os.path.join(path, "checkpoints")
         self.tensorboard = os.path.join(path, "tensorboard")
         self.student = os.path.join(path, STUDENT_FILE)
+        self.projection = os.path.join(path, PROJECTION_FILE)
         self.saved_model = os.path.join(path, "saved_model")
         self.bad_batch = os.path.join(path, "bad_batch.json")
         self._record = os.path.join(path, "run.json")

@@ -23,7 +23,7 @@ def make_state(distiller: Distiller) -> tf.train.Checkpoint:
     """
     with distiller.distribute_strategy.scope():
         build_optimizer(distiller.optimizer, distiller.student_variables())
-    parts = {"student": distiller.student, "optimizer": distiller.optimizer, "metrics": distiller.metrics}
+    parts = {"student": distiller.student, "optimizer": distiller.optimizer, "metrics": distiller.training_metrics}
     return tf.train.Checkpoint(**parts, **({"projection": distiller.projection} if distiller.projection else {}))
 
 
@@ -57,7 +57,7 @@ class Saver(tf.keras.callbacks.Callback):
         super().__init__()
         self._checkpoints = checkpoints
         self._trained = distiller.student_variables()
-        self._metrics = distiller.metrics
+        self._metrics = distiller.training_metrics
         self._every = every
         self._stop = stop
         self._ledger = ledger

@@ -10,9 +10,13 @@ import tensorflow as tf
 from kd_tf.data.dataset import open_data
 from kd_tf.data.sources import SourceConfig
 from kd_tf.data.views import ViewConfig
+from kd_tf.networks.face_network import NetworkConfig
 from kd_tf.networks.stored import save_network
+from kd_tf.training.config import DistillationConfig
+from kd_tf.training.run import run
 from tests.bin.binaries_test import refused, script
 from tests.images import UNKNOWN_FORMAT, write_people, write_text
+from tests.runs import small_run
 
 
 @pytest.fixture(scope="module", name="folder")
@@ -57,6 +61,25 @@ def test_what_a_run_could_do_without_its_scores_can_too(folder, tmp_path):
     assert refused(script("kd-evaluate", *flags, "--skip_broken=0")) == f"kd-evaluate: {broken}"
 
 
+def test_a_student_in_the_place_of_its_teacher(tmp_path):
+    training = {"steps": 2, "evaluations": 1}
+    run(small_run(tmp_path / "teacher", training=training))
+    distillation = DistillationConfig(teacher=f"{tmp_path}/teacher", beta=1.0)
+    run(small_run(tmp_path / "student", training=training, network=NetworkConfig("resnet14", 16), distillation=distillation))
+    result = script("kd-evaluate", f"--model={tmp_path}/student", "--protocol=retrieval", "--cross", f"--output={tmp_path}/scores")
+    assert result.returncode == 0, result.stderr
+    scores = json.loads(result.stdout)
+    alone = [json.loads((tmp_path / name / "metrics.json").read_text())["rank1"] for name in ("student", "teacher")]
+    assert [scores["student_rank1"], scores["teacher_rank1"]] == pytest.approx(alone, abs=1e-3)
+    # Of the 12 test images one is the only one of its person.
+    assert 0 <= scores["rank1"] <= 100 and scores["queries"] == 11
+    assert json.loads((tmp_path / "scores" / "metrics.json").read_text()) == scores
+    before = sorted(os.listdir(tmp_path))
+    missing = script("kd-evaluate", f"--model={tmp_path}/teacher", "--protocol=retrieval", "--cross", f"--output={tmp_path}/other")
+    assert f"--cross needs a teacher, and --model={tmp_path}/teacher names none; give --teacher=RUN" in refused(missing)
+    assert sorted(os.listdir(tmp_path)) == before
+
+
 def test_embeddings_alone_and_nothing_written(tmp_path):
     np.savez(tmp_path / "rows.npz", embeddings=[[1.0, 0], [0.9, 0.1], [0, 1], [0.1, 1]], identities=["a", "a", "a", "b"])
     before = os.listdir(tmp_path)
@@ -74,6 +97,8 @@ def test_embeddings_alone_and_nothing_written(tmp_path):
         (["--protocol=classification", "--flip"], "--flip has no effect with --protocol=classification; it is for retrieval, lfw, bin"),
         (["--protocol=lfw", "--distance=cosine"], "--distance=cosine: value should be one of <squared_l2|angular|raw_squared_l2>"),
         (["--protocol=lfw", "--skip_broken=1"], "--skip_broken has no effect with --protocol=lfw"),
+        (["--cross"], "--cross has no effect with --protocol=classification; it is for retrieval, lfw, bin"),
+        (["--teacher=/nowhere"], "--teacher=/nowhere has no effect without --cross"),
         (["--protocol=landmarks"], "lacks the output 'landmarks' (it has: embedding, logits)"),
         (["--protocol=lfw", "--output={folder}/run"], "--output={folder}/run is a run directory"),
     ],

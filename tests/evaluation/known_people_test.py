@@ -71,7 +71,7 @@ def test_numbers_are_compared_where_no_names_are_known(run, tmp_path):
 def test_the_pictures_show_whom_it_took_somebody_for(run, tmp_path, monkeypatch):
     """Names are those of the run's labels, of people without images too."""
     shown = []
-    monkeypatch.setitem(evaluate.__globals__["_FIGURES"], "classification", lambda answers: shown.append(answers) or {})
+    monkeypatch.setitem(evaluate.__globals__["PROTOCOL_FIGURES"], "classification", lambda answers: shown.append(answers) or {})
     score(run, write_photos(tmp_path / "photos", "bob", "dan"), output=str(tmp_path / "scores"))
     (answers,) = shown
     assert answers.identity_names == list(COLOURS)

@@ -147,7 +147,7 @@ def test_what_path_is_opened_as_what(network, exported, tmp_path):
 
 def test_a_saved_model_without_the_signature(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "bare"))
-    with pytest.raises(InputError, match="bare lacks the signature 'encoded_images' that kd-export writes"):
+    with pytest.raises(InputError, match="bare lacks the signature 'serving_default' that kd-export writes"):
         open_model(str(tmp_path / "bare"), VIEW)
 
 

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from kd_tf.evaluation import retrieval
 from kd_tf.evaluation.answers import Answers
 from kd_tf.evaluation.curves import ced_figure, roc_figure
-from kd_tf.evaluation.mistakes import classification_figures, landmark_figures, retrieval_figures
-from kd_tf.evaluation.pictures import Cell, sheet, shortened, write_figure
+from kd_tf.evaluation.mistakes import classification_figures, landmark_figures, pair_figures, retrieval_figures
+from kd_tf.evaluation.pictures import Cell, figure_pixels, jpeg_bytes, sheet, shortened, write_figure
 from kd_tf.evaluation.score import score_answers
 from tests.evaluation.grey_pictures import faces
+from tests.images import smooth_image
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -103,6 +104,19 @@ def test_a_sheet_of_nothing(tmp_path):
     assert image.min() < 100
 
 
+def test_the_pixels_of_a_figure_are_those_of_its_file(tmp_path):
+    figure = sheet("title", [[Cell(plain(RED), "a")]], columns=1)
+    np.testing.assert_array_equal(figure_pixels(figure), drawn(figure, tmp_path / "sheet.png"))
+    height, width, _ = figure_pixels(figure, 55).shape
+    assert (height, width) == pytest.approx(np.array(figure_pixels(figure).shape[:2]) / 2, abs=1)
+
+
+def test_a_jpeg_is_nearly_the_picture():
+    smooth = smooth_image(1, 32, 48)
+    decoded = cv2.imdecode(np.frombuffer(jpeg_bytes(smooth), np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
+    assert decoded.shape == smooth.shape and np.abs(decoded.astype(int) - smooth).mean() < 4
+
+
 def test_a_picture_is_written_whole_or_not_at_all(tmp_path):
     class Broken(Figure):
         def savefig(self, file, **options):
@@ -184,6 +198,29 @@ def test_the_nearest_wrong_queries():
         "query\nann", "nearest, 0.500\nbob", "nearest of the same, 1.750\nann",
     ]  # fmt: skip
     assert [int(axes.images[0].get_array()[0, 0, 0]) for axes in figure.axes] == [0, 40, 160, 160, 120, 0]
+
+
+def test_the_hardest_pairs_and_their_curve():
+    # Squared distances: of one person 1 (0 and 1) and 2 (2 and 3); of two people 0.268 (1 and 2), 2 (0 and 2), 3 (1 and 3), 4 (0 and 3).
+    embedding = np.array([[1, 0], [0.5, np.sqrt(0.75)], [0, 1], [-1, 0]], np.float32)
+    answers = Answers(np.array([0, 0, 1, 1]), NAMES, embedding=embedding, picture=lambda place: plain((50 * place,) * 3))
+    figures = pair_figures(answers)
+    (axes,) = figures["roc"].axes
+    # From a false accept rate of 0.25 to 0.5 the true one rises from 0.5 to 1, and stays there: 0.25 * 0.75 + 0.5.
+    assert axes.get_title() == "area under the curve 0.688\n2 pairs of one person and 4 of two"
+    np.testing.assert_allclose(axes.lines[-1].get_xydata(), [[0, 0], [25, 0], [25, 50], [50, 100], [75, 100], [100, 100]])
+    hardest = figures["hardest_pairs"]
+    # The second closest two people are others than the closest.
+    assert title(hardest) == "The hardest of 2 pairs of one person and 4 of two; squared distances of unit vectors"
+    assert captions(hardest) == [
+        "bob\ndistance 2.000", "bob\n", "ann\ndistance 0.268", "bob\n", "ann\ndistance 1.000", "ann\n", "ann\ndistance 4.000", "bob\n",
+    ]  # fmt: skip
+    assert [int(axes.images[0].get_array()[0, 0, 0]) for axes in hardest.axes] == [100, 150, 50, 100, 0, 50, 0, 150]
+
+
+def test_pairs_of_one_kind_have_no_curve():
+    assert pair_figures(Answers(np.zeros(3, int), NAMES, embedding=np.eye(3))) == {}
+    assert pair_figures(Answers(np.arange(3), NAMES, embedding=np.eye(3))) == {}
 
 
 def test_the_score_and_the_pictures_share_one_search(monkeypatch):

@@ -52,6 +52,33 @@ def test_gradients_have_tags_of_their_own_and_none_that_is_no_number(logger, tmp
     }
 
 
+def test_agreement_has_a_group_and_a_known_teacher_a_score_beside_the_students(tmp_path):
+    logger = TermLogger(str(tmp_path), first_step=7, teacher_scores={"top1": 90.0, "nrmse": 4.0, "seconds": 1.0})
+    logger.on_test_end({"nrmse": 6.0, "cosine_agreement": 0.5})
+    # What the evaluation says itself counts.
+    logger._step = 8
+    logger.on_test_end({"top1": 40.0, "top1_of_teacher": 80.0, "top1_agreement": 50.0})
+    assert written(tmp_path) == {
+        "test/nrmse": {7: 6.0},
+        "test/nrmse_of_teacher": {7: 4.0},
+        "agreement/cosine": {7: 0.5},
+        "test/top1": {8: 40.0},
+        "test/top1_of_teacher": {8: 80.0},
+        "agreement/top1": {8: 50.0},
+    }
+
+
+def test_an_evaluation_loses_nothing_that_was_not_written(tmp_path):
+    logger = TermLogger(str(tmp_path), first_step=5, evaluation_steps=(7, 10))
+    logger.set_model(_Model())
+    _train(logger, 2, loss=4.0, soft_gradient=0.5)
+    _train(logger, 3)
+    found = written(tmp_path)
+    # Steps 6 and 7; then 8 to 10, the last of which is written anyway.
+    assert found["train/loss"] == {7: 4.0, 10: 2.0} and found["gradient/soft"] == {7: 0.5}
+    assert logger.model.resets == 2
+
+
 def test_metrics_start_again_after_each_entry(logger):
     _train(logger, 4)
     assert logger.model.resets == 0

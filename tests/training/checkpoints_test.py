@@ -120,7 +120,7 @@ def test_where_all_are_damaged_nothing_is_begun_anew(tmp_path, value, checkpoint
 def test_what_a_killed_process_left_is_no_checkpoint_and_goes(tmp_path, value, checkpoints):
     save(checkpoints, value, 3)
     shutil.copytree(tmp_path / "checkpoints" / "step_000000003", tmp_path / "checkpoints" / "step_000000005.partial")
-    shutil.copytree(tmp_path / "checkpoints" / "step_000000003", tmp_path / "checkpoints" / "step_000000001.removed")
+    shutil.copytree(tmp_path / "checkpoints" / "step_000000003", tmp_path / "checkpoints" / "step_000000001.removed.host.1.partial")
     assert open_checkpoints(tmp_path, value).restore().step == 3
     save(checkpoints, value, 7)
     assert names(tmp_path) == ["step_000000003", "step_000000007"]

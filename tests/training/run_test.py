@@ -1,5 +1,4 @@
 import dataclasses
-import glob
 import json
 import os
 import signal
@@ -8,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.python.summary.summary_iterator import summary_iterator
 
 from kd_tf.data.dataset import open_data
 from kd_tf.data.digest import data_digest
@@ -16,6 +14,7 @@ from kd_tf.data.sources import SourceConfig
 from kd_tf.data.split import SplitConfig
 from kd_tf.errors import InputError, RunStopped
 from kd_tf.networks.face_network import NetworkConfig, output_shapes
+from kd_tf.networks.projection import load_projection
 from kd_tf.networks.stored import load_network
 from kd_tf.tensorflow_line import HAS_ADDONS
 from kd_tf.training.batches import plan_batches
@@ -26,7 +25,7 @@ from kd_tf.training.run import run
 from kd_tf.training.saving import Saver
 from tests.images import write_text
 from tests.runs import SOURCE, VIEW, small_run
-from tests.training.events import written
+from tests.training.events import values_of, written
 
 NARROW = NetworkConfig("resnet14", 16)
 
@@ -62,10 +61,8 @@ def source_name(data, record) -> str:
 
 def scalars(directory: str) -> dict[str, list[int]]:
     found = {}
-    for file in glob.glob(os.path.join(directory, "*")):
-        for event in summary_iterator(file):
-            for value in event.summary.value:
-                found.setdefault(value.tag, []).append(event.step)
+    for tag, step, _ in values_of(directory, "scalars"):
+        found.setdefault(tag, []).append(step)
     return found
 
 
@@ -349,7 +346,19 @@ def test_a_hint_is_a_shallow_network_and_its_loss(hint):
     assert "--hint_stage=stage3" in open(os.path.join(path, "flags.txt"), encoding="utf-8").read().splitlines()
     assert "dropped: the projection of the hidden layer to the teacher's 64 channels" in log_of(path)
     costs = {f"cost/{name}" for name in COSTS | {"teacher_share"}}
-    assert set(scalars(os.path.join(path, "tensorboard"))) == {"test/loss", "test/hidden"} | costs
+    told = {"train/loss", "train/hidden", "train/learning_rate", "gradient/hidden", "agreement/cosine", "score/hidden"}
+    assert set(scalars(os.path.join(path, "tensorboard"))) == {"test/loss", "test/hidden"} | told | costs
+
+
+def test_a_run_that_learned_the_hidden_layer_keeps_its_projection(teacher, tmp_path):
+    path, training = tmp_path / "run", {"steps": 2, "evaluations": 1}
+    run(small_run(path, network=NARROW, distillation=DistillationConfig(teacher=teacher[0], beta=1.0), training=training))
+    assert "kept: the projection of the hidden layer to the teacher's 256 channels" in log_of(path)
+    projection = load_projection(str(path / "projection.npz"))
+    (checkpoint,) = list_checkpoints(str(path / "checkpoints"))
+    state = tf.train.load_checkpoint(os.path.join(checkpoint.path, "state"))
+    for name in ("kernel", "bias"):
+        np.testing.assert_array_equal(getattr(projection, name), state.get_tensor(f"projection/{name}/.ATTRIBUTES/VARIABLE_VALUE"))
 
 
 def test_fitnet_starts_from_a_hint_and_says_what_is_new(hint, tmp_path):

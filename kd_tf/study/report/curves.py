@@ -3,12 +3,12 @@
 import numpy as np
 
 from kd_tf.evaluation.curves import ced_axes, roc_axes
+from kd_tf.evaluation.image_pairs import ImagePairs
 from kd_tf.evaluation.landmarks import FAILURE_PERCENT, ced_curve, normalized_errors
 from kd_tf.evaluation.pairs import area_under_roc, roc_curve
 from kd_tf.study.report.comparison import Comparison
 from kd_tf.study.report.evidence import Evidence
 from kd_tf.study.report.figures import finish, style
-from kd_tf.study.report.image_pairs import ImagePairs
 from kd_tf.study.report.parts import Content, Picture
 
 # How many images of the worst network have a place in the figure of errors.

@@ -1,11 +1,9 @@
 """The pairs of test images that a student gets wrong first."""
 
-import numpy as np
-
 from kd_tf.evaluation.answers import Answers
+from kd_tf.evaluation.image_pairs import ImagePairs, first_pairs
 from kd_tf.study.report.comparison import best_stage
 from kd_tf.study.report.evidence import Evidence
-from kd_tf.study.report.image_pairs import ImagePairs
 from kd_tf.study.report.parts import Card, Content, Gallery, Picture
 from kd_tf.study.report.photographs import png_uri
 from kd_tf.study.stages import Stage
@@ -28,28 +26,14 @@ def hardest_pairs(evidence: Evidence) -> Content:
     pairs = ImagePairs.of(answers.identities)
     distances = pairs.distances(answers.embedding)
     chosen = {
-        "One person, most distant": first_pairs(pairs, pairs.same, -distances),
-        "Two people, closest": first_pairs(pairs, ~pairs.same, distances),
+        "One person, most distant": first_pairs(pairs, pairs.same, -distances, SHOWN),
+        "Two people, closest": first_pairs(pairs, ~pairs.same, distances, SHOWN),
     }
     galleries = (
         Gallery(heading, tuple(_card(answers, int(pairs.first[place]), int(pairs.second[place]), distances[place]) for place in places))
         for heading, places in chosen.items()
     )
     return Content(text=(TEXT.format(pairs=pairs.words, student=student.name),), galleries=tuple(galleries))
-
-
-def first_pairs(pairs: ImagePairs, kind: np.ndarray, key: np.ndarray) -> list[int]:
-    """Up to `SHOWN` places of pairs of a kind, bool `[pairs]`, by rising `key`, float `[pairs]`; no image is in two of them."""
-    places = np.flatnonzero(kind)
-    chosen, seen = [], set()
-    for place in places[np.argsort(key[places], kind="stable")]:
-        images = {int(pairs.first[place]), int(pairs.second[place])}
-        if not images & seen:
-            chosen.append(int(place))
-            seen |= images
-        if len(chosen) == SHOWN:
-            break
-    return chosen
 
 
 def _student(evidence: Evidence) -> Stage | None:

@@ -1,4 +1,4 @@
-"""All pairs of test images, or a sample of them: what a study scores where nobody gave it a list of pairs."""
+"""All pairs of test images, or a sample of them: what is looked at where nobody gave a list of pairs."""
 
 from typing import NamedTuple
 
@@ -58,6 +58,20 @@ class ImagePairs(NamedTuple):
         starts = range(0, len(self.first), BLOCK)
         places = ((self.first[start : start + BLOCK], self.second[start : start + BLOCK]) for start in starts)
         return np.concatenate([pair_distances(embeddings[first], embeddings[second], "squared_l2") for first, second in places])
+
+
+def first_pairs(pairs: ImagePairs, kind: np.ndarray, key: np.ndarray, shown: int) -> list[int]:
+    """Up to `shown` places of pairs of a kind, bool `[pairs]`, by rising `key`, float `[pairs]`; no image is in two of them."""
+    places = np.flatnonzero(kind)
+    chosen, seen = [], set()
+    for place in places[np.argsort(key[places], kind="stable")]:
+        images = {int(pairs.first[place]), int(pairs.second[place])}
+        if not images & seen:
+            chosen.append(int(place))
+            seen |= images
+        if len(chosen) == shown:
+            break
+    return chosen
 
 
 def _same_pairs(identities: np.ndarray) -> np.ndarray:
