@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python import schema_py_generated
 from tensorflow.lite.python.convert import ConverterError
 from tensorflow.lite.tools import flatbuffer_utils
 
@@ -12,6 +13,7 @@ from kd_tf.errors import InputError, first_line
 from kd_tf.evaluation.programs import BATCH, SINGLE
 from kd_tf.tensorflow_line import standard_error_kept
 
+_OPERATIONS = {number: name for name, number in vars(schema_py_generated.BuiltinOperator).items() if not name.startswith("_")}
 # What becomes int8: what a trunk is made of, and costs. The photograph, its view, the pooled hidden layer and the heads after it stay
 # float32: 8 bits are too few for a place in a photograph, for a landmark, and for the nearest of many identities.
 INT8_OPERATIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "PAD", "PADV2", "MAX_POOL_2D")
@@ -69,8 +71,13 @@ def _int8(saved_model: str, converter: tf.lite.TFLiteConverter, calibration: Seq
 
 def _operations(file: bytes) -> set[str]:
     """The names of the operations of a TFLite file."""
-    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(file))
-    return {flatbuffer_utils.opcode_to_name(model, place) for place in range(len(model.operatorCodes))}
+    return {operation_name(code) for code in flatbuffer_utils.convert_bytearray_to_object(bytearray(file)).operatorCodes}
+
+
+def operation_name(code: schema_py_generated.OperatorCodeT) -> str:
+    """TensorFlow's own function for this takes attributes that Python 3.13 gives to every class for names of operations."""
+    # Early ones are in a field of 8 bits, the others in both.
+    return _OPERATIONS[max(code.builtinCode, code.deprecatedBuiltinCode)]
 
 
 def _shared_weights(file: bytes) -> bytes:

@@ -25,6 +25,7 @@ from kd_tf.export.check import _difference
 from kd_tf.export.config import ExportConfig
 from kd_tf.export.export import export
 from kd_tf.export.kinds import FORMATS, KINDS, QUANTIZATIONS
+from kd_tf.export.tflite_file import operation_name
 from kd_tf.export.timing import milliseconds
 from kd_tf.networks.face_network import NetworkConfig, make_face_network
 from kd_tf.networks.precision import in_precision
@@ -122,7 +123,7 @@ def input_types(path, operation):
     """The types of what the operations of this name are given first, in the batch signature."""
     model = flatbuffer_utils.read_model(str(path))
     graph = model.subgraphs[0]
-    inputs = [op.inputs[0] for op in graph.operators if flatbuffer_utils.opcode_to_name(model, op.opcodeIndex) == operation]
+    inputs = [op.inputs[0] for op in graph.operators if operation_name(model.operatorCodes[op.opcodeIndex]) == operation]
     return [flatbuffer_utils.type_to_name(graph.tensors[place].type) for place in inputs]
 
 
@@ -130,7 +131,7 @@ def test_the_trunk_is_int8_and_the_view_and_the_heads_are_not(exported):
     path = exported / "student_int8.tflite"
     convolutions = input_types(path, "CONV_2D")
     assert convolutions == ["INT8"] * 17
-    for operation in ("BATCH_MATMUL", "FULLY_CONNECTED", "SOFTMAX"):
+    for operation in ("SUM", "DIV", "BATCH_MATMUL", "FULLY_CONNECTED", "SOFTMAX"):
         types = input_types(path, operation)
         assert types and set(types) == {"FLOAT32"}, operation
 
