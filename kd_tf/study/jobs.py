@@ -28,6 +28,8 @@ IMAGES_PER_IDENTITY = 4
 _LETTERS = 8
 # Fields of a cache that do not change what it holds.
 _FREE_OF_CACHE = ("output", "image_cache", "batch_size", "strategy", "worker")
+# They came later and no study sets them: so finished studies are found again.
+_LATER_IN_EVALUATION = ("cross", "teacher")
 
 
 class Job(Protocol):
@@ -272,8 +274,7 @@ class JobGraph:
             strategy=self._machine.strategy,
         )
         name = _job_name(f"{teacher.name}_outputs", seed)
-        settings = {key: value for key, value in dataclasses.asdict(config).items() if key not in _FREE_OF_CACHE}
-        path = self._path("teachers", name, json.dumps(settings, sort_keys=True, ensure_ascii=False))
+        path = self._path("teachers", name, _settings(config, without=_FREE_OF_CACHE))
         return CacheJob(name, (trained.name,), dataclasses.replace(config, output=path))
 
     def _stored_views(self, student: Stage) -> int:
@@ -285,7 +286,7 @@ class JobGraph:
         trained = self.run_job(stage.name, seed)
         config = EvaluationConfig(trained.path, "lfw", self._source(PAIRS), self._scale.view)
         name = _job_name(f"{stage.name}_pairs", seed)
-        path = self._path("pairs", name, json.dumps(dataclasses.asdict(config), sort_keys=True, ensure_ascii=False))
+        path = self._path("pairs", name, _settings(config, without=_LATER_IN_EVALUATION))
         return PairsJob(name, path, (trained.name,), config)
 
     def _path(self, kind: str, name: str, settings: str) -> str:
@@ -296,6 +297,12 @@ class JobGraph:
 
 def _job_name(name: str, seed: int) -> str:
     return f"{name}_seed{seed}"
+
+
+def _settings(config, *, without: tuple[str, ...]) -> str:
+    """The fields of a dataclass, but for some, as text."""
+    values = {name: value for name, value in dataclasses.asdict(config).items() if name not in without}
+    return json.dumps(values, sort_keys=True, ensure_ascii=False)
 
 
 def _without_free_flags(flagfile: str) -> str:
