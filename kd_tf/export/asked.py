@@ -64,15 +64,18 @@ def photographs(split: Split, count: int, *, skip_broken: int = 0) -> list[np.nd
       InputError: one cannot be decoded, beyond the `skip_broken` that may be left out, or none is left.
     """
     # As many more as may be broken.
-    places = np.unique(np.linspace(0, len(split) - 1, min(count + skip_broken, len(split))).round().astype(int))
-    records = split.records[places]
-    if skip_broken:
-        records, _ = sound_records(split.source, records, skip_broken=skip_broken)
-    if not len(records):
-        raise InputError(f"{split.source.name}: all {len(places)} images that were looked at are broken")
-    records = records[np.unique(np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int))]
+    looked_at = _spread(split.records, count + skip_broken)
+    sound = sound_records(split.source, looked_at, skip_broken=skip_broken)[0] if skip_broken else looked_at
+    if not len(sound):
+        raise InputError(f"{split.source.name}: all {len(looked_at)} images that were looked at are broken")
+    records = _spread(sound, count)
     with naming_bad_images(split.source, lambda: records):
         return [decode_image(encoded).numpy() for encoded in split.source.read(records)]
+
+
+def _spread(records: np.ndarray, count: int) -> np.ndarray:
+    """As many of them as there are up to `count`, evenly spread."""
+    return records[np.unique(np.linspace(0, len(records) - 1, min(count, len(records))).round().astype(int))]
 
 
 def network_answers(network: tf.keras.Model, view: ViewConfig, images: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
