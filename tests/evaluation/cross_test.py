@@ -18,8 +18,8 @@ from kd_tf.errors import InputError
 from kd_tf.evaluation.evaluate import EvaluationConfig, evaluate
 from kd_tf.export.saved_model import export_saved_model
 from kd_tf.networks.stored import save_network
-from tests.evaluation.evaluate_test import PAIRS, accuracy, lfw_pairs
-from tests.images import smooth_image, write_people, write_text
+from tests.evaluation.evaluate_test import accuracy, lfw_pairs
+from tests.images import smooth_image, write_text
 
 VIEW = ViewConfig(image_size=16, central_fraction=0.75)
 SYNTHETIC = SourceConfig(identities=6, pictures=30, picture_size=24)
@@ -70,14 +70,6 @@ def store(teacher, student, projection, tmp_path_factory):
     kernel, bias = teacher.get_layer("embed").get_weights()
     store_run(folder / "exact", make_network(None, 4), f"--teacher={folder}/teacher\n--beta=1.0\n", kernel=kernel, bias=bias)
     return folder
-
-
-@pytest.fixture(scope="module", name="lfw")
-def make_lfw(tmp_path_factory):
-    root = tmp_path_factory.mktemp("lfw")
-    write_people(root / "lfw-deepfunneled", {"Ann_Lee": 3, "Bob_Ray": 3, "Cat_Fox": 2, "Dan_Orr": 3, "Eve_Kay": 1})
-    write_text(root / "pairs.txt", PAIRS)
-    return root
 
 
 @pytest.fixture(scope="module", name="pack")

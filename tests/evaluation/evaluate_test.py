@@ -18,23 +18,14 @@ from kd_tf.evaluation.evaluate import EvaluationConfig, evaluate
 from kd_tf.evaluation.score import score_network
 from kd_tf.export.saved_model import export_saved_model
 from kd_tf.networks.stored import save_network
-from tests.images import smooth_image, write_people, write_text
+from tests.evaluation.conftest import PAIRS
+from tests.images import smooth_image, write_text
 
 VIEW = ViewConfig(image_size=16, central_fraction=0.75)
 SYNTHETIC = SourceConfig(identities=3, pictures=20, picture_size=24)
+
+
 # Two folds of two pairs of one person and two of two people.
-PAIRS = """2\t2
-Ann_Lee\t1\t2
-Bob_Ray\t1\t3
-Ann_Lee\t1\tBob_Ray\t2
-Ann_Lee\t2\tBob_Ray\t1
-Cat_Fox\t1\t2
-Dan_Orr\t2\t3
-Cat_Fox\t1\tDan_Orr\t3
-Cat_Fox\t2\tEve_Kay\t1
-"""
-
-
 @pytest.fixture(scope="module", name="network")
 def make_network():
     tf.keras.utils.set_random_seed(0)
@@ -58,14 +49,6 @@ def store(network, tmp_path_factory):
     save_network(network, str(folder / "run" / "student.keras"))
     export_saved_model(network, VIEW, str(folder / "exported"))
     return folder
-
-
-@pytest.fixture(scope="module", name="lfw")
-def make_lfw(tmp_path_factory):
-    root = tmp_path_factory.mktemp("lfw")
-    write_people(root / "lfw-deepfunneled", {"Ann_Lee": 3, "Bob_Ray": 3, "Cat_Fox": 2, "Dan_Orr": 3, "Eve_Kay": 1})
-    write_text(root / "pairs.txt", PAIRS)
-    return root
 
 
 @pytest.fixture(scope="module", name="pack")
