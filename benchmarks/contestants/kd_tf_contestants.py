@@ -8,6 +8,7 @@ import tensorflow as tf
 from cached_teacher import make_cached_teacher
 from worker import IMAGE_SIZE, LEARNING_RATE, MOMENTUM, TEMPERATURE, make_batch, parse_arguments, serve
 
+from kd_tf.data.untuned import untuned
 from kd_tf.distillers import ClassificationDistiller
 from kd_tf.networks.face_network import NetworkConfig, make_face_network
 from kd_tf.teachers.live import LiveTeacher
@@ -31,7 +32,7 @@ def make_optimizer() -> tf.keras.optimizers.Optimizer:
 
 def fit(model: tf.keras.Model, targets):
     """A function that trains a compiled model for a number of steps."""
-    batch = tf.data.Dataset.from_tensors((IMAGES, targets))
+    batch = untuned(tf.data.Dataset.from_tensors((IMAGES, targets)))
     return lambda steps: model.fit(batch.repeat(steps), verbose=0)
 
 

@@ -36,7 +36,10 @@ def main() -> None:
     keras.config.set_dtype_policy(arguments.precision)
     student, teacher = (make_resnet50(divisor, IMAGE_SIZE, arguments.identities) for divisor in (arguments.width_divisor, 1))
     images, identities, _ = make_batch(arguments.batch_size, arguments.identities)
-    batch = tf.data.Dataset.from_tensors((images, identities))
+    options = tf.data.Options()
+    # As the others: whoever ends an iterator may have to wait for its tuner.
+    options.autotune.enabled = False
+    batch = tf.data.Dataset.from_tensors((images, identities)).with_options(options)
     # The distiller freezes its teacher.
     counts = {"student": parameters(student), "teacher": parameters(teacher)}
     distiller = make_distiller(student, teacher)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_tf.data.source import Source, decode_image
+from kd_tf.data.untuned import untuned
 from kd_tf.errors import InputError, first_line
 
 # Of larger data sets so many images, evenly spread, are looked at before a run: the others are named when they are met.
@@ -35,7 +36,7 @@ def broken_images(source: Source, records: np.ndarray) -> Iterator[tuple[int, st
     checked = tf.data.Dataset.from_tensor_slices(np.asarray(records, np.int64)).map(
         lambda record: (record, tf.py_function(failure, [record], tf.string)), num_parallel_calls=tf.data.AUTOTUNE
     )
-    for record, found in checked.as_numpy_iterator():
+    for record, found in untuned(checked).as_numpy_iterator():
         if found:
             yield int(record), found.decode(errors="surrogateescape")
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 from kd_tf.data.broken import naming_bad_images
 from kd_tf.data.source import DerivedSource, Source, decode_image, read_records
 from kd_tf.data.synthetic.source import encode_bmp
+from kd_tf.data.untuned import untuned
 from kd_tf.data.views import ViewConfig, canvas_landmarks, make_canvas
 from kd_tf.errors import InputError
 from kd_tf.files import partial_path
@@ -88,4 +89,4 @@ def _canvases(source: Source, config: ViewConfig, records: np.ndarray) -> Iterab
     encoded = batches.map(lambda batch: read_records(source, batch)).unbatch()
     canvases = encoded.map(lambda image: make_canvas(decode_image(image), config), num_parallel_calls=tf.data.AUTOTUNE)
     with naming_bad_images(source, lambda: records):
-        yield from canvases.prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
+        yield from untuned(canvases.prefetch(64)).as_numpy_iterator()

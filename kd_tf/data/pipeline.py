@@ -16,6 +16,7 @@ from kd_tf.data import views
 from kd_tf.data.order import Order
 from kd_tf.data.source import decode_image, read_records
 from kd_tf.data.split import Split
+from kd_tf.data.untuned import untuned
 
 # From records and views, int64 `[batch]` each, to targets.
 LookUp = Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
@@ -158,4 +159,4 @@ def _batches(
     batches = seen.batch(batch_size)
     if look_up:
         batches = batches.map(lambda images, targets: (images, targets | look_up(targets["record"], targets["view"])), num_parallel_calls=2)
-    return batches.prefetch(4)
+    return untuned(batches.prefetch(4))
