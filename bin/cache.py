@@ -7,6 +7,12 @@
 middle crop in which they are scored; --views=0 stores all images so. Data flags that are not given are those of the teacher's run; these,
 --seed and --image_size must be those of the runs that will use the cache, which refuse any other. docs/CACHE.md describes the files.
 
+    kd-cache --teacher=faces.onnx --views=8 --data=lfw:LFW --image_size=64 --central_fraction=0.6 --output=caches/faces
+    kd-cache --teacher=python:faces.py:embed ...
+
+A teacher from elsewhere, a SavedModel, a Keras or ONNX file or a function of Python, sees the same crops and flips at the size and in the
+way that a file beside it declares; docs/TEACHERS.md describes it. --image_size and --central_fraction are those of its students.
+
 A process that was killed is continued by the same command. Several processes share the work with --worker=0/4 to --worker=3/4, on one
 machine or on several that see the same directory; with --strategy=multi_worker TF_CONFIG says which one this is. Prints how much is there,
 its size and images a second.

@@ -6,7 +6,7 @@ from absl import flags
 
 from kd_tf.errors import InputError
 from kd_tf.flags import data_flags, distillation_flags, training_flags
-from kd_tf.flags.paths import absolute_path
+from kd_tf.flags.paths import absolute_path, absolute_teacher
 from kd_tf.teachers.cache.manifest import CACHE_DTYPES
 from kd_tf.training.caching import CacheConfig, ImportConfig
 
@@ -22,7 +22,7 @@ def cache_config_from_flags() -> CacheConfig:
     Raises:
       InputError: --worker cannot be read.
     """
-    teacher = absolute_path(distillation_flags.TEACHER.value)
+    teacher = absolute_teacher(distillation_flags.TEACHER.value)
     index, separator, workers = WORKER.value.partition("/")
     if not (separator and index.isdecimal() and workers.isdecimal()):
         raise InputError(f"--worker={WORKER.value} cannot be read; wanted is INDEX/COUNT, such as 0/4")

@@ -3,12 +3,17 @@
 from absl import flags
 
 from kd_tf.errors import InputError
-from kd_tf.flags.paths import absolute_path
+from kd_tf.flags.paths import absolute_path, absolute_teacher
 from kd_tf.losses.hidden import HIDDEN_REDUCTIONS
 from kd_tf.networks.precision import PRECISIONS
 from kd_tf.training.config import DistillationConfig
 
-TEACHER = flags.DEFINE_string("teacher", None, "The teacher: a run directory or a Keras model with the outputs that the terms need.")
+TEACHER = flags.DEFINE_string(
+    "teacher",
+    None,
+    "The teacher: a run directory, a Keras model with the outputs that the terms need, or one from elsewhere: a SavedModel, a Keras or "
+    "ONNX file with its view beside it, or python:MODULE:FUNCTION (docs/TEACHERS.md).",
+)
 TEACHER_CACHE = flags.DEFINE_string(
     "teacher_cache",
     None,
@@ -48,7 +53,7 @@ def distillation_config_from_flags() -> DistillationConfig:
       InputError: --targets cannot be read, or says what another flag says too.
     """
     return DistillationConfig(
-        teacher=absolute_path(TEACHER.value),
+        teacher=absolute_teacher(TEACHER.value),
         teacher_cache=absolute_path(TEACHER_CACHE.value),
         teacher_precision=TEACHER_PRECISION.value,
         **_weights(),

@@ -6,10 +6,13 @@ from kd_tf.evaluation.evaluate import ALL_PROTOCOLS, EvaluationConfig
 from kd_tf.evaluation.pairs import DISTANCES
 from kd_tf.evaluation.score import PROTOCOLS
 from kd_tf.flags import data_flags, distillation_flags
-from kd_tf.flags.paths import absolute_path
+from kd_tf.flags.paths import absolute_path, absolute_teacher
 
 MODEL = flags.DEFINE_string(
-    "model", None, "A run directory, a Keras model, an exported SavedModel, .tflite or .onnx file, or a .npz file of embeddings."
+    "model",
+    None,
+    "A run directory, a Keras model, an exported SavedModel, .tflite or .onnx file, a .npz file of embeddings, or a teacher from elsewhere "
+    "(docs/TEACHERS.md).",
 )
 PROTOCOL = flags.DEFINE_enum("protocol", "classification", ALL_PROTOCOLS, "What is scored.")
 OUTPUT = flags.DEFINE_string("output", None, "A folder for metrics.json and pictures. Absent: the scores are only printed.")
@@ -22,7 +25,7 @@ CROSS = flags.DEFINE_boolean(
 
 def evaluation_config_from_flags() -> EvaluationConfig:
     """The evaluation; data flags that are not given are those of the run that is scored."""
-    model = absolute_path(MODEL.value)
+    model = absolute_teacher(MODEL.value)
     return EvaluationConfig(
         model=model,
         protocol=PROTOCOL.value,
@@ -35,5 +38,5 @@ def evaluation_config_from_flags() -> EvaluationConfig:
         flip=FLIP.value,
         distance=DISTANCE.value,
         cross=CROSS.value,
-        teacher=absolute_path(distillation_flags.TEACHER.value),
+        teacher=absolute_teacher(distillation_flags.TEACHER.value),
     )

@@ -7,7 +7,7 @@ from kd_tf.export.config import ExportConfig
 from kd_tf.export.folder import holds_export
 from kd_tf.export.kinds import FORMATS, QUANTIZATIONS
 from kd_tf.flags import data_flags, distillation_flags
-from kd_tf.flags.paths import absolute_path
+from kd_tf.flags.paths import absolute_path, absolute_teacher
 from kd_tf.training.run_directory import flags_of_model
 
 MODEL = flags.DEFINE_string("model", None, "A run directory or a Keras model.")
@@ -40,7 +40,7 @@ def teacher_from_flags() -> str | None:
             raise InputError(f"--teacher={distillation_flags.TEACHER.value} has no effect without --compare")
         return None
     recorded = flags_of_model(absolute_path(MODEL.value)).get("teacher")
-    return absolute_path(distillation_flags.TEACHER.value if distillation_flags.TEACHER.present else recorded)
+    return absolute_teacher(distillation_flags.TEACHER.value if distillation_flags.TEACHER.present else recorded)
 
 
 def export_config_from_flags() -> ExportConfig:

@@ -68,6 +68,9 @@ class AlignedSource(DerivedSource):
       source: has landmarks.
       view: for its sizes.
 
+    Attributes:
+      whole: the source of the images as they are.
+
     Raises:
       InputError: the source has no landmarks.
     """
@@ -76,6 +79,7 @@ class AlignedSource(DerivedSource):
         if source.landmarks is None:
             raise InputError(f"{source.name} has no landmarks, which --align needs")
         super().__init__(source)
+        self.whole = source
         self.landmarks = None
         self.aspect_ratio = 1.0
         self._view = view
@@ -100,6 +104,11 @@ class AlignedSource(DerivedSource):
             return encode_bmp(align_face(image, self._source.landmarks[index], self._view))
         margins = [round(side * (1 - self._view.central_fraction) / 2) for side in image.shape[:2]]
         return encode_bmp(image[margins[0] : image.shape[0] - margins[0], margins[1] : image.shape[1] - margins[1]])
+
+
+def unaligned(source: Source) -> Source:
+    """What `align` was given."""
+    return source.whole if isinstance(source, AlignedSource) else source
 
 
 def align(source: Source, view: ViewConfig) -> tuple[Source, ViewConfig]:

@@ -5,9 +5,11 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import tensorflow as tf
 
-from kd_tf.data.source import decode_image
+from kd_tf.data.source import Source, decode_image
 from kd_tf.data.split import Split
+from kd_tf.data.views import ViewConfig, evaluation_view, make_canvas
 from kd_tf.errors import InputError
 from kd_tf.evaluation.landmarks import in_pixels
 from kd_tf.evaluation.retrieval import nearest_others
@@ -76,6 +78,16 @@ class Answers:
             if len(bad):
                 first = split.source.describe(split.records[bad[0]])
                 raise InputError(f"{who}: its {key} is not finite for {len(bad)} of {len(values)} images, the first is {first}")
+
+
+def cropped_pictures(source: Source, split: Split, view: ViewConfig) -> Callable[[int], np.ndarray]:
+    """The `picture` of a model that sees the images of a split, read from `source`, in the evaluation view."""
+
+    def picture(place: int) -> np.ndarray:
+        canvas = make_canvas(decode_image(source.read([split.records[place]])[0]), view)
+        return evaluation_view(canvas, tf.zeros([5, 2]), view)[0].numpy().astype(np.uint8)
+
+    return picture
 
 
 def whole_pictures(split: Split) -> Callable[[int], np.ndarray]:

@@ -10,12 +10,14 @@ from kd_tf.data.split import Split
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
 from kd_tf.evaluation.answers import Answers
-from kd_tf.evaluation.models import NetworkModel
+from kd_tf.evaluation.models import NetworkModel, ScoredModel
 from kd_tf.evaluation.programs import is_exported
+from kd_tf.evaluation.teacher_model import TeacherModel
 from kd_tf.networks.digest import weights_digest
 from kd_tf.networks.face_network import output_width, require_outputs
 from kd_tf.networks.projection import PROJECTION_FILE, load_projection, project_network
 from kd_tf.networks.stored import load_network
+from kd_tf.teachers.embedding.teacher import EmbeddingTeacher, is_embedding_teacher, open_embedding_teacher
 from kd_tf.training.run_directory import RunDirectory, flags_of_model
 
 _OUTPUTS = ("hidden", "embedding")
@@ -31,7 +33,7 @@ class CrossModel:
       teacher: answers with K_T, as wide as P(K).
     """
 
-    def __init__(self, student: NetworkModel, probe: NetworkModel, teacher: NetworkModel):
+    def __init__(self, student: NetworkModel, probe: NetworkModel, teacher: ScoredModel):
         self.name, self.outputs = probe.name, probe.outputs
         self._student = student
         self._probe = probe
@@ -49,7 +51,7 @@ def open_cross(path: str, teacher: str | None, view: ViewConfig, image_cache: st
 
     Args:
       path: a run directory that trained with the hidden term, or the `student.keras` of one.
-      teacher: a run directory or Keras model; None: what the run itself names.
+      teacher: a run directory, a Keras model or a teacher from elsewhere; None: what the run itself names.
       view: how both networks see images.
       image_cache: see `NetworkModel`.
       cache_all: likewise.
@@ -62,13 +64,17 @@ def open_cross(path: str, teacher: str | None, view: ViewConfig, image_cache: st
         raise InputError(f"--cross needs a run and its {PROJECTION_FILE}: --model={path} {what}; give the run directory")
     student = load_network(path, "model", image_size=view.image_size)
     require_outputs(student, _OUTPUTS, f"--model={path}, scored with --cross,")
-    known = _load_teacher(path, teacher, view.image_size)
-    require_outputs(known, _OUTPUTS, f"the teacher {known.name!r}, scored with --cross,")
-    probe = _in_teacher_space(path, student, output_width(known, "hidden"))
-    return CrossModel(*(NetworkModel(network, view, image_cache, cache_all=cache_all) for network in (student, probe, known)))
+
+    def scored(network: tf.keras.Model) -> NetworkModel:
+        return NetworkModel(network, view, image_cache, cache_all=cache_all)
+
+    found = _load_teacher(path, teacher, view.image_size)
+    known = TeacherModel(found) if isinstance(found, EmbeddingTeacher) else scored(found)
+    probe = _in_teacher_space(path, student, known.outputs["hidden"][-1])
+    return CrossModel(scored(student), scored(probe), known)
 
 
-def _load_teacher(path: str, teacher: str | None, image_size: int) -> tf.keras.Model:
+def _load_teacher(path: str, teacher: str | None, image_size: int) -> tf.keras.Model | EmbeddingTeacher:
     """The teacher that is given, else the one that the run `path` names."""
     recorded = flags_of_model(path)
     named = teacher or recorded.get("teacher")
@@ -76,16 +82,26 @@ def _load_teacher(path: str, teacher: str | None, image_size: int) -> tf.keras.M
         cached = f": it learned from --teacher_cache={recorded['teacher_cache']}" if "teacher_cache" in recorded else ""
         raise InputError(f"--cross needs a teacher, and --model={path} names none{cached}; give --teacher=RUN")
     try:
-        network = load_network(named, "teacher", image_size=image_size)
+        found, digest = _opened(named, image_size)
     except InputError as error:
         if teacher:
             raise
         raise InputError(f"{error}; that is what --model={path} learned from: give --teacher=RUN") from error
     records = RunDirectory(_folder(path)).records()
     taught = records[-1]["data"].get("teacher") if records else None
-    if taught and weights_digest(network) != taught:
+    if taught and digest != taught:
         _LOGGER.warning("--teacher=%s has other weights than the teacher of %s: the projection was not trained for it", named, path)
-    return network
+    return found
+
+
+def _opened(teacher: str, image_size: int) -> tuple[tf.keras.Model | EmbeddingTeacher, str]:
+    """The teacher and its digest."""
+    if is_embedding_teacher(teacher):
+        found = open_embedding_teacher(teacher)
+        return found, found.digest
+    network = load_network(teacher, "teacher", image_size=image_size)
+    require_outputs(network, _OUTPUTS, f"the teacher {network.name!r}, scored with --cross,")
+    return network, weights_digest(network)
 
 
 def _in_teacher_space(path: str, student: tf.keras.Model, teacher_width: int) -> tf.keras.Model:

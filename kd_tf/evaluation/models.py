@@ -5,23 +5,23 @@ import os
 from collections.abc import Mapping
 from typing import Protocol
 
-import numpy as np
 import tensorflow as tf
 
 from kd_tf.data.broken import naming_bad_images
 from kd_tf.data.image_cache import cache_images
 from kd_tf.data.pipeline import evaluation_batches
-from kd_tf.data.source import Source, decode_image
 from kd_tf.data.split import Split
-from kd_tf.data.views import ViewConfig, evaluation_view, make_canvas
+from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
-from kd_tf.evaluation.answers import Answers
+from kd_tf.evaluation.answers import Answers, cropped_pictures
 from kd_tf.evaluation.embeddings import StoredEmbeddings
 from kd_tf.evaluation.exported import ExportedModel
 from kd_tf.evaluation.predict import predict
 from kd_tf.evaluation.programs import is_exported
+from kd_tf.evaluation.teacher_model import TeacherModel
 from kd_tf.networks.face_network import output_shapes
 from kd_tf.networks.stored import load_network
+from kd_tf.teachers.embedding.teacher import has_view, open_embedding_teacher
 
 
 class ScoredModel(Protocol):
@@ -82,30 +82,33 @@ class NetworkModel:
         return Answers(
             identity_names=split.identity_names,
             aspect_ratio=source.aspect_ratio,
-            picture=lambda place: _evaluation_crop(source, split.records[place], view),
+            picture=cropped_pictures(source, split, view),
             **found,
         )
-
-
-def _evaluation_crop(source: Source, record: int, view: ViewConfig) -> np.ndarray:
-    canvas = make_canvas(decode_image(source.read([record])[0]), view)
-    return evaluation_view(canvas, tf.zeros([5, 2]), view)[0].numpy().astype(np.uint8)
 
 
 def open_model(path: str, view: ViewConfig, image_cache: str | None = None, *, cache_all: bool = True) -> ScoredModel:
     """Opens what `--model` names.
 
     Args:
-      path: a `.npz` file of embeddings, a SavedModel, `.tflite` or `.onnx` file that `kd-export` wrote, or what `load_network` takes.
-      view: how a network sees images; an exported model has its own inside.
+      path: a `.npz` file of embeddings, a SavedModel, `.tflite` or `.onnx` file that `kd-export` wrote, a teacher from elsewhere
+        (`open_embedding_teacher`), or what `load_network` takes.
+      view: how a network sees images; exported models and teachers from elsewhere have their own.
       image_cache: for networks.
       cache_all: likewise; see `NetworkModel`.
 
     Raises:
       InputError: it cannot be read, or cannot use `image_cache`.
     """
+    if has_view(path):
+        _refuse_image_cache(image_cache, path)
+        return TeacherModel(open_embedding_teacher(path, "model"))
     if not path.endswith(".npz") and not is_exported(path):
         return NetworkModel(load_network(path, "model", image_size=view.image_size), view, image_cache, cache_all=cache_all)
+    _refuse_image_cache(image_cache, path)
+    return StoredEmbeddings(path) if path.endswith(".npz") else ExportedModel(path)
+
+
+def _refuse_image_cache(image_cache: str | None, path: str) -> None:
     if image_cache:
         raise InputError(f"--image_cache={image_cache} holds what a network sees, which --model={os.path.basename(path)} does not look at")
-    return StoredEmbeddings(path) if path.endswith(".npz") else ExportedModel(path)

@@ -2,11 +2,14 @@
 
 import dataclasses
 import logging
+from typing import NamedTuple
 
 import numpy as np
 
+from kd_tf.data.aligned import align, unaligned
 from kd_tf.data.dataset import FaceData, open_data, prepare_data
 from kd_tf.data.digest import data_digest
+from kd_tf.data.source import Source
 from kd_tf.data.sources import SourceConfig, open_source
 from kd_tf.data.split import SplitConfig
 from kd_tf.data.views import ViewConfig
@@ -21,6 +24,7 @@ from kd_tf.teachers.cache.imported import import_cache
 from kd_tf.teachers.cache.manifest import CACHE_DTYPES, Manifest, view_facts
 from kd_tf.teachers.cache.rows import rows_of_a_part
 from kd_tf.teachers.cache.store import TeacherCache, begin_cache
+from kd_tf.teachers.embedding.teacher import EmbeddingTeacher, is_embedding_teacher, open_embedding_teacher
 from kd_tf.training.strategy import get_strategy
 from kd_tf.training.workers import this_worker
 
@@ -32,7 +36,7 @@ class CacheConfig:
     """What is stored of a teacher, and how.
 
     Attributes:
-      teacher: a run or a Keras model with the output `hidden`.
+      teacher: a run, a Keras model with the output `hidden`, or a teacher from elsewhere (`kd_tf.teachers.embedding`).
       output: the directory of the cache; new, or of the same cache, which is then filled up.
       source: the data set.
       view: how its images are seen; `views` says how many training views are stored, `seed` which.
@@ -69,6 +73,18 @@ class CacheConfig:
             raise InputError(f"--worker={index}/{workers}: the first of {workers} is 0/{workers}, the last {workers - 1}/{workers}")
         if self.strategy == "multi_worker" and workers > 1:
             raise InputError(f"--worker={index}/{workers} says what TF_CONFIG says for --strategy=multi_worker: leave one of them out")
+        if is_embedding_teacher(self.teacher):
+            self._check_embedding_teacher()
+
+    def _check_embedding_teacher(self) -> None:
+        default = {field.name: field.default for field in dataclasses.fields(self)}
+        for name in ("precision", "image_cache"):
+            if getattr(self, name) != default[name]:
+                raise InputError(
+                    f"--{name}={getattr(self, name)} has no effect on --teacher={self.teacher}, which has precision and images of its own"
+                )
+        if self.strategy == "mirrored":
+            raise InputError(f"--strategy=mirrored has no effect on --teacher={self.teacher}; share its work with --worker=INDEX/COUNT")
 
 
 def cache_teacher(config: CacheConfig) -> dict:
@@ -86,14 +102,50 @@ def cache_teacher(config: CacheConfig) -> dict:
         raise InputError(f"--batch_size={config.batch_size} does not divide among the {strategy.num_replicas_in_sync} replicas")
     data = open_data(config.source, config.view, config.split)
     with strategy.scope():
-        network = load_network(config.teacher, "teacher", image_size=config.view.image_size)
-        require_outputs(network, ("hidden",), f"the teacher {network.name!r}")
-        hidden_layer = HiddenLayer(in_precision(network, config.precision))
-        hidden_layer.compile()
+        teacher = _open_elsewhere(config, data) if is_embedding_teacher(config.teacher) else _open_network(config)
     data = prepare_data(data, config.image_cache, skip_broken=config.skip_broken)
-    cache = _begin(config, network, data)
-    outputs, seconds = fill_cache(cache, hidden_layer, data.train.source, data.view, batch_size=config.batch_size, worker=worker)
+    source, view = teacher.sees or (data.train.source, data.view)
+    cache = _begin(config, teacher, data)
+    outputs, seconds = fill_cache(cache, teacher.asked, source, view, batch_size=config.batch_size, worker=worker)
     return {"outputs": outputs, "images_per_second": round(outputs / seconds, 1)} | _contents(cache)
+
+
+class _Teacher(NamedTuple):
+    """Whose outputs are stored.
+
+    Attributes:
+      asked: answers batches with K_T.
+      digest: of what computes K_T.
+      width: of K_T.
+      head: see `linear_head`.
+      identity_names: of the labels of the head, where they are known.
+      sees: the source and the view under which it sees records; None: those of its students.
+    """
+
+    asked: HiddenLayer | EmbeddingTeacher
+    digest: str
+    width: int
+    head: tuple[np.ndarray, np.ndarray] | None = None
+    identity_names: list[str] | None = None
+    sees: tuple[Source, ViewConfig] | None = None
+
+
+def _open_network(config: CacheConfig) -> _Teacher:
+    network = load_network(config.teacher, "teacher", image_size=config.view.image_size)
+    require_outputs(network, ("hidden",), f"the teacher {network.name!r}")
+    hidden_layer = HiddenLayer(in_precision(network, config.precision))
+    hidden_layer.compile()
+    head = linear_head(network, config.view.image_size)
+    if head is None and "logits" in output_shapes(network):
+        _LOGGER.warning("no Dense layer of %s makes its logits of its hidden layer: the cache will serve --beta alone", config.teacher)
+    names = recorded_identities(config.teacher) if head is not None else None
+    return _Teacher(hidden_layer, weights_digest(network), output_width(network, "hidden"), head, names)
+
+
+def _open_elsewhere(config: CacheConfig, data: FaceData) -> _Teacher:
+    teacher = open_embedding_teacher(config.teacher)
+    sees = align(unaligned(data.train.source), teacher.view.of(config.view))
+    return _Teacher(teacher, teacher.digest, teacher.width, sees=sees)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,23 +179,19 @@ def _contents(cache: TeacherCache) -> dict:
     return {"filled": filled, "wanted": wanted, "bytes": cache.bytes_on_disk}
 
 
-def _begin(config: CacheConfig, network, data: FaceData) -> TeacherCache:
-    head = linear_head(network, config.view.image_size)
-    if head is None and "logits" in output_shapes(network):
-        _LOGGER.warning("no Dense layer of %s makes its logits of its hidden layer: the cache will serve --beta alone", config.teacher)
+def _begin(config: CacheConfig, teacher: _Teacher, data: FaceData) -> TeacherCache:
     records, test_records = data.train.records, data.test.records
     if not config.view.views:
         records, test_records = np.empty([0], np.int64), np.union1d(records, test_records)
     manifest = Manifest(
-        teacher=weights_digest(network),
+        teacher=teacher.digest,
         data=data_digest(data.train.source),
         data_name=data.train.source.name,
         view=view_facts(config.view),
         views=config.view.views,
-        width=output_width(network, "hidden"),
+        width=teacher.width,
         dtype=config.dtype,
         part_rows=rows_of_a_part(max(len(records), len(test_records))),
         precision=config.precision,
     )
-    names = recorded_identities(config.teacher) if head is not None else None
-    return begin_cache(config.output, manifest, records, test_records, head, names)
+    return begin_cache(config.output, manifest, records, test_records, teacher.head, teacher.identity_names)

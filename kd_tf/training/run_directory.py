@@ -19,6 +19,7 @@ from kd_tf.files import PARTIAL, locked, write_whole
 from kd_tf.networks.identity_names import write_identity_names
 from kd_tf.networks.projection import PROJECTION_FILE
 from kd_tf.networks.stored import STUDENT_FILE
+from kd_tf.teachers.embedding.functions import PYTHON
 from kd_tf.training.config import FREE_FLAGS
 
 FLAGS_FILE, LOCK_FILE = "flags.txt", "lock"
@@ -211,5 +212,5 @@ def recorded_flags(path: str) -> dict[str, str]:
 
 
 def flags_of_model(path: str) -> dict[str, str]:
-    """As `recorded_flags`, of the run `path`, or of the run around it where `path` names the model itself."""
-    return recorded_flags(path) or recorded_flags(os.path.dirname(path))
+    """As `recorded_flags`, of the run `path`, or of the run around it where `path` names the model itself; none of a function of Python."""
+    return {} if path.startswith(PYTHON) else recorded_flags(path) or recorded_flags(os.path.dirname(path))

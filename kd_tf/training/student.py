@@ -4,6 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from kd_tf.data.aligned import unaligned
 from kd_tf.data.dataset import FaceData
 from kd_tf.distillers import AlignmentDistiller, ClassificationDistiller, Distiller, HintDistiller, VerificationDistiller
 from kd_tf.distillers.terms import TeacherTargets
@@ -19,6 +20,9 @@ from kd_tf.networks.stored import load_network
 from kd_tf.teachers.cache.check import check_cache
 from kd_tf.teachers.cache.store import TeacherCache
 from kd_tf.teachers.cached import CachedTeacher
+from kd_tf.teachers.embedding.images import teacher_images
+from kd_tf.teachers.embedding.live import LiveEmbeddingTeacher
+from kd_tf.teachers.embedding.teacher import is_embedding_teacher, open_embedding_teacher
 from kd_tf.teachers.live import LiveTeacher
 from kd_tf.teachers.teacher import Teacher
 from kd_tf.training.config import RunConfig
@@ -88,19 +92,30 @@ def _check_identities(config: RunConfig, data: FaceData) -> None:
 def open_cache(config: RunConfig, data: FaceData) -> tuple[TeacherCache | None, FaceData]:
     """The cache that the run names, if it names one, and the data under the views that it has, with what it stores of them.
 
+    Where a teacher from elsewhere is to run, the data bring what it sees.
+
     Raises:
-      InputError: it is not of this run's teacher, data and views, or not filled.
+      InputError: the cache is not of this run's teacher, data and views, or not filled; the teacher cannot be opened.
     """
+    path = config.distillation.teacher
+    elsewhere = open_embedding_teacher(path) if is_embedding_teacher(path) else None
     if not config.distillation.teacher_cache:
-        return None, data
-    cache, teacher = TeacherCache(config.distillation.teacher_cache), _load(config, config.distillation.teacher, "teacher")
-    views = check_cache(cache, data, config.view, teacher=weights_digest(teacher) if teacher else None)
+        if elsewhere is None:
+            return None, data
+        return None, dataclasses.replace(data, look_up=teacher_images(unaligned(data.train.source), elsewhere.view.of(config.view)))
+    cache, network = TeacherCache(config.distillation.teacher_cache), None if elsewhere else _load(config, path, "teacher")
+    digest = elsewhere.digest if elsewhere else weights_digest(network) if network else None
+    views = check_cache(cache, data, config.view, teacher=digest)
     return cache, dataclasses.replace(data, view=dataclasses.replace(data.view, views=views), look_up=cache.look_up)
 
 
 def _make_teacher(config: RunConfig, cache: TeacherCache | None) -> Teacher | None:
     if cache:
         return CachedTeacher(cache, config.distillation.outputs)
+    if is_embedding_teacher(config.distillation.teacher):
+        if config.distillation.teacher_precision:
+            raise InputError(f"--teacher_precision has no effect on {_teacher_flag(config)}, which computes as it was made")
+        return LiveEmbeddingTeacher(open_embedding_teacher(config.distillation.teacher))
     network = _load(config, config.distillation.teacher, "teacher")
     return LiveTeacher(network, config.distillation.teacher_precision) if network else None
 

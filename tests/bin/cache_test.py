@@ -12,6 +12,7 @@ from kd_tf.teachers.cache.store import TeacherCache
 from tests.bin.binaries_test import ROOT, call, refused, script
 from tests.images import write_text
 from tests.runs import small_run
+from tests.teachers.embedding.teachers import python_teacher
 
 COMMAND = (sys.executable, "-m", "kd_tf.bin.cache")
 STUDENT = ("--network=resnet14", "--width_divisor=8", "--steps=2", "--batch_size=8", "--evaluations=1", "--learning_rate=0.01")
@@ -126,3 +127,28 @@ def test_bad_flags_are_refused(flags, message, teacher, tmp_path):
     given = [flag.replace("=T", f"={teacher}") for flag in flags]
     assert message in refused(cache(*given, cwd=str(tmp_path)))
     assert os.listdir(tmp_path) == []
+
+
+def test_a_teacher_from_elsewhere(tmp_path):
+    """A function of Python, named as from the current folder; its students find it from any other."""
+    python_teacher(tmp_path, central_fraction=0.8)
+    data = ("--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16")
+    found = cache("--teacher=python:faces.py:quarters", "--views=1", "--output=caches/faces", *data, cwd=str(tmp_path))
+    assert found.returncode == 0, found.stderr
+    assert "60 of 60 outputs are there (100.0%)" in found.stdout
+    student = (
+        sys.executable,
+        "-m",
+        "kd_tf.bin.distill",
+        "--teacher=python:faces.py:quarters",
+        *data,
+        *STUDENT,
+        f"--model_dir={tmp_path}/run",
+    )
+    live = refused(call(*student, "--targets=hidden", cwd=str(tmp_path)))
+    assert f"--teacher=python:{tmp_path}/faces.py:quarters does not run in TensorFlow" in live
+    result = call(*student, "--targets=hidden", "--teacher_cache=caches/faces", cwd=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    with open(tmp_path / "run" / "flags.txt", encoding="utf-8") as file:
+        assert f"--teacher=python:{tmp_path}/faces.py:quarters\n" in file.readlines()
+    assert "needs its view in" in refused(cache(f"--teacher={tmp_path}/teacher.onnx", "--views=1", f"--output={tmp_path}/other"))

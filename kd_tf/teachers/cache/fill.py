@@ -14,6 +14,7 @@ from kd_tf.data.views import ViewConfig
 from kd_tf.networks.face_network import output_shapes
 from kd_tf.progress import with_progress
 from kd_tf.teachers.cache.store import TeacherCache
+from kd_tf.teachers.embedding.teacher import EmbeddingTeacher
 
 _PROBE_IMAGES = 8
 
@@ -35,15 +36,21 @@ class HiddenLayer(tf.keras.Model):
 
 
 def fill_cache(
-    cache: TeacherCache, hidden_layer: HiddenLayer, source: Source, view: ViewConfig, *, batch_size: int, worker: tuple[int, int] = (0, 1)
+    cache: TeacherCache,
+    teacher: HiddenLayer | EmbeddingTeacher,
+    source: Source,
+    view: ViewConfig,
+    *,
+    batch_size: int,
+    worker: tuple[int, int] = (0, 1),
 ) -> tuple[int, float]:
     """Computes and stores the parts that are not there.
 
     Args:
       cache: as it was begun.
-      hidden_layer: of the teacher.
+      teacher: answers batches with K_T.
       source: the data set.
-      view: how its records are seen.
+      view: how the teacher sees its records.
       batch_size: images at a time.
       worker: which of how many processes that share the work; each has parts of its own.
 
@@ -62,7 +69,7 @@ def fill_cache(
             records = rows.records_of(part)
             batches = batches_of_view(Split(source, records), view, number, batch_size=batch_size)
             with naming_bad_images(source, lambda records=records: records):
-                rows.write(part, hidden_layer.predict(batches, verbose=0))
+                rows.write(part, teacher.predict(batches, verbose=0))
             yield len(records)
 
     begun = time.perf_counter()

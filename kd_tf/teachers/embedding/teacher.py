@@ -5,6 +5,7 @@ other is a network of this package's contract, which sees what its student sees.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -51,6 +52,16 @@ class EmbeddingTeacher:
                     digest.update(block)
         return digest.hexdigest()[:16]
 
+    @functools.cached_property
+    def width(self) -> int:
+        """Of its embeddings: it is asked about a grey image."""
+        side = self.view.image_size
+        return self.embed(np.full([1, side, side, 3], 127.0, np.float32)).shape[1]
+
+    def predict(self, batches: tf.data.Dataset, verbose: int = 0) -> np.ndarray:
+        """The embeddings of batches `(images, targets)` of `kd_tf.data.pipeline`, float32 `[records, width]`."""
+        return np.concatenate([self.embed(images.numpy()) for images, _ in batches])
+
     def seen_as(self, **changes) -> "EmbeddingTeacher":
         """The same function under another view."""
         return dataclasses.replace(self, view=dataclasses.replace(self.view, **changes))
@@ -95,8 +106,20 @@ def teacher_inputs(images: tf.Tensor, view: TeacherView) -> tf.Tensor:
 
 
 def is_embedding_teacher(path: str | None) -> bool:
-    """Whether `--teacher` or `--model` names a teacher from elsewhere."""
-    return bool(path) and (path.startswith(PYTHON) or os.path.isfile(view_file(path)))
+    """Whether `--teacher` names a teacher from elsewhere."""
+    if not path or path.startswith(PYTHON):
+        return bool(path)
+    return has_view(path) or path.endswith(".onnx") or (os.path.exists(os.path.join(path, "saved_model.pb")) and not _by_keras(path))
+
+
+def has_view(path: str) -> bool:
+    """Whether it is declared how the teacher at this path sees a face, which tells it from a student that was exported."""
+    return path.startswith(PYTHON) or os.path.isfile(view_file(path))
+
+
+def _by_keras(path: str) -> bool:
+    """Whether a file or folder is one that Keras wrote, as far as the package reads such."""
+    return os.path.isfile(path) or os.path.exists(os.path.join(path, "keras_metadata.pb"))
 
 
 def open_embedding_teacher(path: str, flag: str = "teacher") -> EmbeddingTeacher:
@@ -121,8 +144,7 @@ def open_embedding_teacher(path: str, flag: str = "teacher") -> EmbeddingTeacher
         raise InputError(f"{who} does not exist, but its view {file} does")
     if path.endswith(".onnx"):
         return EmbeddingTeacher(who, OnnxFunction(path, view, who), view)
-    keras = os.path.isfile(path) or os.path.exists(os.path.join(path, "keras_metadata.pb"))
-    return EmbeddingTeacher(who, (KerasFunction if keras else SavedModelFunction)(path, view, who), view)
+    return EmbeddingTeacher(who, (KerasFunction if _by_keras(path) else SavedModelFunction)(path, view, who), view)
 
 
 def _declared_in(path: str, who: str) -> str:

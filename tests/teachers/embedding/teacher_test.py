@@ -1,0 +1,139 @@
+"""What teachers from elsewhere are shown, what they answer, and what is said of those that cannot be used."""
+
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kd_tf.errors import InputError
+from kd_tf.teachers.embedding.teacher import is_embedding_teacher, open_embedding_teacher, teacher_inputs
+from kd_tf.teachers.embedding.teacher_view import TeacherView, view_file
+from tests.teachers.embedding import teachers
+from tests.teachers.embedding.teachers import SIZE, quarters
+
+
+@pytest.fixture
+def images():
+    """Three, of whole numbers."""
+    return np.random.default_rng(0).integers(0, 256, [3, SIZE, SIZE, 3]).astype(np.float32)
+
+
+def _message(path, flag="teacher") -> str:
+    with pytest.raises(InputError) as error:
+        open_embedding_teacher(path, flag)
+    return str(error.value)
+
+
+def test_inputs_are_scaled_turned_and_reordered():
+    image = np.zeros([1, 2, 2, 3], np.float32)
+    image[0, 0, 1] = (255, 51, 0)
+    # 255/127.5 - 1 = 1, 51/127.5 - 1 = -0.6, 0 - 1 = -1; the other way round in BGR.
+    found = teacher_inputs(tf.constant(image), TeacherView(16, scaling="-1..1", channel_order="bgr", layout="channels_first"))
+    assert found.shape == (1, 3, 2, 2)
+    np.testing.assert_allclose(found[0, :, 0, 1], [-1, -0.6, 1], atol=1e-6)
+    np.testing.assert_allclose(teacher_inputs(tf.constant(image), TeacherView(16, scaling="0..1"))[0, 0, 1], [1, 0.2, 0], atol=1e-6)
+    own = teacher_inputs(tf.constant(image), TeacherView(16, mean=[55, 1, 0], std=[2, 5, 1], channel_order="bgr"))
+    # (255 - 55) / 2 = 100 and (51 - 1) / 5 = 10, of red and green before they change places.
+    np.testing.assert_allclose(own[0, 0, 1], [0, 10, 100])
+    standardized = teacher_inputs(tf.constant(image), TeacherView(16, scaling="standardized")).numpy()
+    np.testing.assert_allclose([standardized.mean(), standardized.std()], [0, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [teachers.python_teacher, teachers.keras_teacher, teachers.saved_model_teacher])
+def test_answers_of_each_kind(make, tmp_path, images):
+    path = make(tmp_path, channel_order="bgr", width=12)
+    teacher = open_embedding_teacher(path)
+    np.testing.assert_allclose(teacher.embed(images), quarters(images[..., ::-1]), rtol=1e-5)
+    assert teacher.width == 12 and teacher.embed(images).dtype == np.float32
+    assert is_embedding_teacher(path)
+
+
+@pytest.mark.parametrize("external", [False, True])
+def test_answers_of_onnx(tmp_path, images, external):
+    teacher = open_embedding_teacher(teachers.onnx_teacher(tmp_path, external=external, scaling="0..1"))
+    np.testing.assert_allclose(teacher.embed(images), images.mean(axis=(1, 2)) / 255, rtol=1e-5)
+    files = ["means.onnx", "means.weights"] if external else ["means.onnx"]
+    assert [os.path.basename(file) for file in teacher.function.files] == files
+
+
+def test_the_digest_is_of_files_weights_beside_them_and_view(tmp_path):
+    path = teachers.onnx_teacher(tmp_path, external=True)
+    first = open_embedding_teacher(path).digest
+    assert open_embedding_teacher(path).digest == first
+    weights = tmp_path / "means.weights"
+    weights.write_bytes(np.full([3, 3], 2, np.float32).tobytes())
+    second = open_embedding_teacher(path).digest
+    teachers.declare(path, layout="channels_first", channel_order="bgr")
+    assert len({first, second, open_embedding_teacher(path).digest}) == 3
+
+
+def test_one_of_several_signatures_and_answers(tmp_path, images):
+    path = teachers.saved_model_teacher(tmp_path, signature="whole", output="quarters")
+    np.testing.assert_allclose(open_embedding_teacher(path).embed(images), quarters(images), rtol=1e-5)
+    teachers.declare(path, signature="whole")
+    with pytest.raises(InputError, match=r"answers with quarters, size; its view says output None"):
+        open_embedding_teacher(path).embed(images)
+    teachers.declare(path, signature="other")
+    assert _message(path).endswith("lacks the signature 'other'; it has: serving_default, whole")
+
+
+def test_a_module_by_name_is_found_in_the_current_folder(tmp_path, images, monkeypatch):
+    teachers.python_teacher(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    np.testing.assert_allclose(open_embedding_teacher("python:faces:quarters").embed(images), quarters(images))
+
+
+def test_wrong_answers_are_refused(tmp_path, images):
+    path = teachers.python_teacher(tmp_path, width=128)
+    with pytest.raises(InputError, match=r"answers to 3 images with \[3, 12\]; wanted is \[3, 128\]"):
+        open_embedding_teacher(path).embed(images)
+    with pytest.raises(InputError, match=r"answers to 3 images with \[3\]; wanted is \[3, 'width'\]"):
+        open_embedding_teacher(teachers.python_teacher(tmp_path, "flat")).embed(images)
+    with pytest.raises(InputError, match=r"fails on images \[3, 20, 20, 3\], channels_last: KeyError: 'no weights'"):
+        open_embedding_teacher(teachers.python_teacher(tmp_path, "broken")).embed(images)
+
+
+def test_what_cannot_be_opened(tmp_path):
+    assert "wanted is python:MODULE:FUNCTION" in _message("python:faces")
+    assert "the module nowhere is not found" in _message("python:nowhere:embed")
+    assert f"{tmp_path}/none.py does not exist" in _message(f"python:{tmp_path}/none.py:embed")
+    path = teachers.python_teacher(tmp_path)
+    teachers.declare(str(tmp_path / "faces.missing"))
+    assert f"{tmp_path}/faces.py has no function missing" in _message(path.replace("quarters", "missing"))
+    assert "is shown uint8 images" in _message(teachers.python_teacher(tmp_path, scaling="0..1"), "model")
+    (tmp_path / "faces.py").write_text("import nothing_of_this_name\n", encoding="utf-8")
+    teachers.declare(str(tmp_path / "faces.quarters"))
+    assert "cannot be imported: ModuleNotFoundError" in _message(path)
+    onnx = str(tmp_path / "teacher.onnx")
+    assert _message(onnx, "model").startswith(f"--model={onnx} needs its view in {onnx}.view.json")
+    teachers.declare(onnx)
+    assert _message(onnx) == f"--teacher={onnx} does not exist, but its view {onnx}.view.json does"
+    for name in ("teacher.onnx", "teacher.keras"):
+        (tmp_path / name).write_text("no model", encoding="utf-8")
+        assert "cannot be read as" in _message(teachers.declare(str(tmp_path / name)))
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "declares no image_size"),
+        ('{"image_size": 20, "chanel_order": "bgr"}', "declares 'chanel_order', which is unknown; known: image_size, "),
+        ('{"image_size": "20"}', 'image_size is "20"; wanted is a whole number'),
+        ('{"image_size": true}', "image_size is true; wanted is a whole number"),
+        ('{"image_size": 8}', "--image_size=8 is too small"),
+        ('{"image_size": 20, "central_fraction": 1.5}', "1.5 must be above 0 and at most 1"),
+        ('{"image_size": 20, "channel_order": "gbr"}', "channel_order 'gbr' is unknown; known: rgb, bgr"),
+        ('{"image_size": 20, "mean": [1, 2, 3]}', "mean and std belong together"),
+        ('{"image_size": 20, "mean": [1, 2, 3], "std": [1, 0, 1]}', "std [1.0, 0.0, 1.0] must not be 0"),
+        ('{"image_size": 20, "mean": [1, 2], "std": [1, 1, 1]}', "mean [1, 2] must be three numbers"),
+        ('{"image_size": 20, "accuracy": 0.98}', "accuracy 0.98 must be from 50 to 100"),
+    ],
+)
+def test_views_that_cannot_be_meant(tmp_path, declared, message):
+    path = str(tmp_path / "teacher.onnx")
+    with open(view_file(path), "w", encoding="utf-8") as file:
+        file.write(declared)
+    found = _message(path)
+    assert found.startswith(view_file(path)) and message in found
