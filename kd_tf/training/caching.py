@@ -130,7 +130,7 @@ def _contents(cache: TeacherCache) -> dict:
 def _begin(config: CacheConfig, network, data: FaceData) -> TeacherCache:
     head = linear_head(network, config.view.image_size)
     if head is None and "logits" in output_shapes(network):
-        _LOGGER.warning("no Dense layer of %s makes its logits of its hidden layer: the cache will serve --beta alone", config.teacher)
+        _LOGGER.warning("no Dense layer of %s makes its logits of its hidden layer: it serves no soft targets or logits", config.teacher)
     records, test_records = data.train.records, data.test.records
     if not config.view.views:
         records, test_records = np.empty([0], np.int64), np.union1d(records, test_records)
