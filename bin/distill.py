@@ -6,8 +6,8 @@
     kd-distill --task=alignment --teacher=runs/aligner --init=runs/student --alpha=0 --beta=1 --model_dir=runs/small_aligner ...
 
 Data, network and training flags are those of kd-train. The teacher is a run directory or a Keras model whose output is a dict with
-`logits` (for soft and logits) and `hidden`, or one from elsewhere that gives embeddings (docs/TEACHERS.md); it is never changed.
---targets=soft:1,hidden:0.5 says what the student is to match in one flag; which of it helps a task, kd-select-targets measures.
+`logits` (for soft and logits) and `hidden` (for all others), or one from elsewhere that gives embeddings (docs/TEACHERS.md); it is never
+changed. --targets=soft:1,hidden:0.5 says what the student is to match in one flag; which of it helps a task, kd-select-targets measures.
 --init_rule refuses a start that is not what the paper's tables call by its name. The run directory is as that of kd-train.
 
     kd-distill --task=hint --targets=hidden --teacher=runs/teacher --epochs=4 --model_dir=runs/hint ...

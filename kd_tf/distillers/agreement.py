@@ -12,8 +12,12 @@ COSINE, TOP1 = f"cosine{AGREEMENT}", f"top1{AGREEMENT}"
 
 
 def agreement_names(targets: TeacherTargets) -> tuple[str, ...]:
-    """The keys of what `agreement` returns: nothing is said of outputs that the loss does not compare, which may mean other things."""
-    return (COSINE,) * ("hidden" in targets.outputs) + (TOP1,) * ("logits" in targets.outputs)
+    """The keys of what `agreement` returns.
+
+    Nothing is said of outputs that the loss does not compare, which may mean other things: so have the hidden layers of networks that
+    share relations alone no axis in common.
+    """
+    return (COSINE,) * targets.compares_hidden + (TOP1,) * ("logits" in targets.outputs)
 
 
 def agreement(
@@ -32,7 +36,7 @@ def agreement(
       100 where both find the same identity most probable.
     """
     values = {}
-    if "hidden" in targets.outputs:
+    if targets.compares_hidden:
         hidden = project(outputs["hidden"]) if project else outputs["hidden"]
         values[COSINE] = _cosine(teacher_outputs["hidden"], hidden)
     if "logits" in targets.outputs:

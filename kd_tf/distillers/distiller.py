@@ -6,6 +6,7 @@ from kd_tf.distillers.agreement import OF_TEACHER, agreement, agreement_names
 from kd_tf.distillers.balance import GradientBalance
 from kd_tf.distillers.replicas import global_batch_size, replica_count
 from kd_tf.distillers.terms import TeacherTargets, Tensors, Term
+from kd_tf.errors import InputError
 from kd_tf.networks.face_network import output_shapes, require_outputs
 from kd_tf.networks.rebuilt import has_synchronized_batch_norms
 from kd_tf.teachers.live import LiveTeacher
@@ -23,16 +24,16 @@ class Distiller(tf.keras.Model):
         distiller.student.save("student.keras")
 
     Batches are `(images, targets)` or `(images, targets, sample_weight)` with images `[batch, height, width, 3]`, 0 to 255, and a
-    dict of targets. Logged are the whole `loss`, every term before its weight and the task's measures; in training, as
-    `<term>_gradient`, the norm of each weighted term's gradient at the student's hidden layer over the batch (every
-    `BALANCE_STEPS` steps); in evaluation, where there is a teacher, what both have in common (`kd_tf.distillers.agreement`) and, as
-    `<measure>_of_teacher`, the measures of the teacher itself as far as its outputs tell.
+    dict of targets; terms that compare images with each other take no sample weights. Logged are the whole `loss`, every term before
+    its weight and the task's measures; in training, as `<term>_gradient`, the norm of each weighted term's gradient at the student's
+    hidden layer over the batch (every `BALANCE_STEPS` steps); in evaluation, where there is a teacher, what both have in common
+    (`kd_tf.distillers.agreement`) and, as `<measure>_of_teacher`, the measures of the teacher itself as far as its outputs tell.
 
     Args:
       student: a network that keeps the output contract of `kd_tf.networks.face_network`.
       teacher: a network likewise, or a `LiveTeacher` or `CachedTeacher`. It is never changed.
-      **teacher_targets: what the student is to match of the teacher: `alpha`, `beta`, `logits_weight`, `temperature` and the other
-        fields of `kd_tf.distillers.TeacherTargets`.
+      **teacher_targets: what the student is to match of the teacher: `alpha`, `beta`, `temperature` and the other fields of
+        `kd_tf.distillers.TeacherTargets`.
 
     Raises:
       InputError: a weight without a teacher, a missing output, or other identities than the teacher's.
@@ -168,6 +169,8 @@ class Distiller(tf.keras.Model):
 def _replica_share(term: Term, sample_weight: tf.Tensor | None, batch_size: tf.Tensor) -> tf.Tensor:
     """This replica's part of a term."""
     if term.value.shape.rank == 0:
+        if sample_weight is not None:
+            raise InputError(f"sample weights do not apply to {term.name}, which compares images with each other: give (images, targets)")
         return term.value / replica_count()
     weights = 1.0 if sample_weight is None else tf.cast(sample_weight, term.value.dtype)
     return tf.reduce_sum(term.value * weights) / batch_size

@@ -43,16 +43,6 @@ class VerificationDistiller(Distiller):
         self._triplet_loss = triplet_loss_named(mining)
         self._identity_weight = identity_weight
 
-    def train_step(self, data):
-        """See `Distiller.train_step`; sample weights are refused, since a triplet has three samples."""
-        _refuse_sample_weights(data)
-        return super().train_step(data)
-
-    def test_step(self, data):
-        """See `Distiller.test_step`; sample weights are refused."""
-        _refuse_sample_weights(data)
-        return super().test_step(data)
-
     def task_terms(self, targets: Tensors, outputs: Tensors) -> list[Term]:
         """See `Distiller.task_terms`."""
         identities, embeddings = _global_batch(targets, outputs)
@@ -80,11 +70,6 @@ class VerificationDistiller(Distiller):
         if "hidden" not in teacher_outputs:
             return {}
         return self.measures(targets, {"embedding": tf.math.l2_normalize(teacher_outputs["hidden"], axis=-1)})
-
-
-def _refuse_sample_weights(data) -> None:
-    if len(data) > 2 and data[2] is not None:
-        raise InputError("sample weights do not apply to triplets: give (images, targets)")
 
 
 def _global_batch(targets: Tensors, outputs: Tensors) -> tuple[tf.Tensor, tf.Tensor]:

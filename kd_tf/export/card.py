@@ -2,6 +2,7 @@
 
 import os
 
+from kd_tf.distillers.terms import WEIGHTS
 from kd_tf.evaluation.score import TITLES
 from kd_tf.export.asked import AskedNetwork
 from kd_tf.export.check import Difference
@@ -21,7 +22,7 @@ LICENCES = {
     "lfw": "LFW: no licence is stated; press photographs that belong to others, published for research",
 }
 # Of a run's flags, those that say how it was taught.
-TEACHING = ("teacher", "teacher_cache", "alpha", "beta", "logits_weight", "temperature", "init", "init_rule", "epochs", "steps", "seed")
+TEACHING = ("teacher", "teacher_cache", *WEIGHTS.values(), "temperature", "init", "init_rule", "epochs", "steps", "seed")
 
 
 def model_card(

@@ -1,4 +1,4 @@
-"""The distance between hidden layers."""
+"""The distance between hidden layers, image by image."""
 
 import tensorflow as tf
 
@@ -24,4 +24,20 @@ def hidden_loss(teacher_hidden: tf.Tensor, student_hidden: tf.Tensor, *, reducti
         target, hidden = tf.math.l2_normalize(target, axis=-1), tf.math.l2_normalize(hidden, axis=-1)
     reduce = tf.reduce_mean if reduction == "mean" else tf.reduce_sum
     distances = reduce(tf.math.squared_difference(target, hidden), axis=-1)
+    return tf.reduce_mean(distances, axis=list(range(1, distances.shape.rank)))
+
+
+def cosine_loss(teacher_hidden: tf.Tensor, student_hidden: tf.Tensor) -> tf.Tensor:
+    """`1 - cos(K_T, K_S)`, 0 to 2: half of `hidden_loss` of directions with `sum`; of a layer with positions the mean over them.
+
+    Args:
+      teacher_hidden: `[batch, ..., width]`; no gradient flows into it.
+      student_hidden: `[batch, ..., width]`, already projected where the student's own width is another. One of zeros has cosine 0.
+
+    Returns:
+      float32 `[batch]`.
+    """
+    layers = tf.stop_gradient(tf.cast(teacher_hidden, tf.float32)), tf.cast(student_hidden, tf.float32)
+    target, hidden = (tf.math.l2_normalize(layer, axis=-1) for layer in layers)
+    distances = 1 - tf.reduce_sum(target * hidden, axis=-1)
     return tf.reduce_mean(distances, axis=list(range(1, distances.shape.rank)))

@@ -137,7 +137,7 @@ def _open_network(config: CacheConfig) -> _Teacher:
     hidden_layer.compile()
     head = linear_head(network, config.view.image_size)
     if head is None and "logits" in output_shapes(network):
-        _LOGGER.warning("no Dense layer of %s makes its logits of its hidden layer: the cache will serve --beta alone", config.teacher)
+        _LOGGER.warning("no Dense layer of %s makes its logits of its hidden layer: it serves no soft targets or logits", config.teacher)
     names = recorded_identities(config.teacher) if head is not None else None
     return _Teacher(hidden_layer, weights_digest(network), output_width(network, "hidden"), head, names)
 

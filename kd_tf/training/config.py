@@ -180,7 +180,8 @@ class RunConfig:
     def flags(self) -> dict[str, object]:
         """The values that are given, by the names of their flags; without a teacher none of its flags."""
         values = dict(_flag_values(self))
-        return {name: value for name, value in values.items() if name not in _DISTILLATION_FLAGS or self.distillation.has_teacher}
+        left_out = {name for name in _LATER_WEIGHTS if not values[name]} if self.distillation.has_teacher else _DISTILLATION_FLAGS
+        return {name: value for name, value in values.items() if name not in left_out}
 
     def flagfile(self) -> str:
         """The text of a flagfile that runs this again."""
@@ -188,7 +189,9 @@ class RunConfig:
         return "\n".join(lines) + "\n"
 
 
-_DISTILLATION_FLAGS = tuple(field.name for field in dataclasses.fields(DistillationConfig))
+_DISTILLATION_FLAGS = {field.name for field in dataclasses.fields(DistillationConfig)}
+# A run has none of them where it has not that term: so runs and studies of versions that had no such term go on and are found again.
+_LATER_WEIGHTS = ("cosine_weight", "distance_weight", "angle_weight")
 
 
 def flag_text(value) -> str:

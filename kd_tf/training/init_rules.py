@@ -7,6 +7,7 @@ its name says.
 import dataclasses
 from collections.abc import Callable
 
+from kd_tf.distillers.terms import WEIGHTS
 from kd_tf.errors import InputError
 from kd_tf.training.run_directory import recorded_flags
 
@@ -28,7 +29,7 @@ class InitRule:
 
 def _taught(start: dict[str, str]) -> bool:
     """Whether a run had a teacher that it was asked to match in something."""
-    return _teacher(start) is not None and any(float(start.get(weight, 0)) > 0 for weight in ("alpha", "beta", "logits_weight"))
+    return _teacher(start) is not None and any(float(start.get(weight, 0)) > 0 for weight in WEIGHTS.values())
 
 
 def _teacher(start: dict[str, str]) -> str | None:

@@ -19,6 +19,7 @@ from kd_tf.training.config import DistillationConfig, RunConfig, VerificationCon
 from tests.runs import small_run
 
 TEACHER = "--teacher=/runs/teacher"
+KNOWN = "soft, hidden, logits, cosine, distance, angle"
 
 
 def _run_config(*given: str) -> RunConfig:
@@ -51,17 +52,32 @@ def test_targets_are_terms_with_weights(given, weights):
 
 
 @pytest.mark.parametrize(
+    ("given", "weights"),
+    [
+        (["--targets=cosine:1,distance:25,angle:50"], {"cosine": 1, "distance": 25, "angle": 50}),
+        (["--alpha=0", "--cosine_weight=0.5", "--angle_weight=2"], {"cosine": 0.5, "angle": 2}),
+        (["--distance_weight=25"], {"soft": 1, "distance": 25}),
+        (["--targets=angle,hidden:3"], {"hidden": 3, "angle": 1}),
+    ],
+)
+def test_targets_of_embeddings(given, weights):
+    assert _run_config(TEACHER, *given).distillation.weights == weights
+
+
+@pytest.mark.parametrize(
     ("given", "message"),
     [
         (["--targets=soft,hidden", "--alpha=1"], "--targets=soft,hidden sets all weights: leave out --alpha"),
         (["--targets=soft", "--beta=0"], "--targets=soft sets all weights: leave out --beta"),
         (["--targets=hidden:2", "--logits_weight=1"], "--targets=hidden:2 sets all weights: leave out --logits_weight"),
-        (["--targets=soft,landmarks:2"], "--targets=soft,landmarks:2: 'landmarks' is unknown; known: soft, hidden, logits"),
-        (["--targets=Soft"], "--targets=Soft: 'Soft' is unknown; known: soft, hidden, logits"),
+        (["--targets=soft,landmarks:2"], f"--targets=soft,landmarks:2: 'landmarks' is unknown; known: {KNOWN}"),
+        (["--targets=Soft"], f"--targets=Soft: 'Soft' is unknown; known: {KNOWN}"),
         (["--targets=soft,hidden:much"], "--targets=soft,hidden:much: the weight of hidden, 'much', is no number"),
         (["--targets=soft:1:2"], "--targets=soft:1:2: the weight of soft, '1:2', is no number"),
         (["--targets=hidden:-1"], "--beta=-1.0 must not be below 0"),
         (["--targets=logits:nan"], "--logits_weight=nan must not be below 0"),
+        (["--targets=soft", "--angle_weight=2"], "--targets=soft sets all weights: leave out --angle_weight"),
+        (["--targets=distance:-1"], "--distance_weight=-1.0 must not be below 0"),
     ],
 )
 def test_targets_that_cannot_be_meant(given, message):
@@ -70,9 +86,18 @@ def test_targets_that_cannot_be_meant(given, message):
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("target", ["soft", "logits", "hidden"])
-def test_a_target_needs_a_teacher(target):
-    flag = {"soft": "alpha", "logits": "logits_weight", "hidden": "beta"}[target]
+@pytest.mark.parametrize(
+    ("target", "flag"),
+    [
+        ("soft", "alpha"),
+        ("logits", "logits_weight"),
+        ("hidden", "beta"),
+        ("cosine", "cosine_weight"),
+        ("distance", "distance_weight"),
+        ("angle", "angle_weight"),
+    ],
+)
+def test_a_target_needs_a_teacher(target, flag):
     with pytest.raises(InputError, match=f"^--{flag}=1.0 needs a teacher: give --teacher or --teacher_cache, or --{flag}=0$"):
         _run_config(f"--targets={target}")
 
@@ -103,6 +128,7 @@ def test_one_parse_leaves_nothing_behind():
             distillation=DistillationConfig(teacher="/t", beta=1.0, teacher_precision="bfloat16"),
             hint_stage="stage4",
         ),
+        small_run("/runs/x", distillation=DistillationConfig(teacher="/t", cosine_weight=1.0, distance_weight=25.0, angle_weight=50.0)),
         small_run(
             "/runs/x",
             source=SourceConfig("ms_celeb_1m:/ms1m", 5, "/lists/lfw.txt", "/lists/clean.txt", "/index"),
@@ -118,7 +144,7 @@ def test_one_parse_leaves_nothing_behind():
             training={"seed": 5},
         ),
     ],
-    ids=["classification", "alignment", "hint", "large_data", "verification"],
+    ids=["classification", "alignment", "hint", "embeddings", "large_data", "verification"],
 )
 def test_a_flagfile_is_read_as_the_run_that_wrote_it(tmp_path, config):
     (tmp_path / "flags.txt").write_text(config.flagfile())

@@ -74,4 +74,4 @@ def test_help_lists_the_flags_that_have_an_effect():
     assert result.returncode == 0 and "kd-select-targets --" in result.stdout
     listed = {line.strip() for line in result.stdout.splitlines() if line.startswith("  --")}
     assert {"--seeds", "--alpha", "--beta", "--teacher", "--init", "--task", "--split_seed"} <= listed
-    assert not {"--seed", "--targets", "--logits_weight", "--validation"} & listed
+    assert not {"--seed", "--targets", "--logits_weight", "--cosine_weight", "--angle_weight", "--validation"} & listed

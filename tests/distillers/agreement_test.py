@@ -24,7 +24,8 @@ def test_what_the_loss_compares_is_told():
     assert values(beta=1.0)["cosine_agreement"] == pytest.approx([0.96, 0.0])
     assert values(alpha=1.0) == values(logits_weight=1.0) == {"top1_agreement": [0, 100]}
     assert set(values(alpha=1.0, beta=1.0)) == {"cosine_agreement", "top1_agreement"}
-    assert values() == {}
+    assert values(cosine_weight=1.0) == values(beta=1.0)
+    assert values() == values(distance_weight=1.0, angle_weight=1.0) == {}
 
 
 def test_the_student_is_projected_first():

@@ -7,15 +7,17 @@ import tensorflow as tf
 from kd_tf.distillers import AlignmentDistiller, ClassificationDistiller, VerificationDistiller
 from kd_tf.distillers.balance import BALANCE_STEPS, GRADIENT, GradientBalance
 from kd_tf.losses.classification import identity_loss, logits_loss, soft_target_loss
-from kd_tf.losses.hidden import hidden_loss
+from kd_tf.losses.hidden import cosine_loss, hidden_loss
 from kd_tf.losses.landmarks import landmark_loss
+from kd_tf.losses.relational import angle_loss, distance_loss
 from kd_tf.losses.triplets import triplet_loss_named
 from kd_tf.training.strategy import precision_policy
 from tests.distillers.logs import gradients
 from tests.networks_for_tests import IMAGE_SIZE, assert_same_bits, make_batch, make_network, snapshot
 
 SAMPLE_WEIGHTS = np.array([2, 0, 1, 0, 0.5, 3, 0, 1], np.float32)
-TEACHER_TARGETS = {"alpha": 0.5, "logits_weight": 0.25, "beta": 2.0}
+TEACHER_TARGETS = {"alpha": 0.5, "logits_weight": 0.25, "beta": 2.0, "cosine_weight": 1.5}
+RELATIONS = {"distance_weight": 5.0, "angle_weight": 4.0}
 
 
 def _compiled(distiller, learning_rate=0.05, **options):
@@ -47,12 +49,22 @@ def _norm_by_hand(student, images, loss):
 
 
 def _teacher_losses(distiller, teacher, images, weigh=tf.reduce_mean):
-    """The three terms of `TEACHER_TARGETS` with their weights."""
+    """The terms of `TEACHER_TARGETS` with their weights."""
     known, project = teacher(images), distiller.projection or (lambda hidden: hidden)
     return {
         "soft": lambda outputs: 0.5 * weigh(soft_target_loss(known["logits"], outputs["logits"], temperature=3.0)),
         "logits": lambda outputs: 0.25 * weigh(logits_loss(known["logits"], outputs["logits"])),
         "hidden": lambda outputs: 2.0 * weigh(hidden_loss(known["hidden"], project(outputs["hidden"]))),
+        "cosine": lambda outputs: 1.5 * weigh(cosine_loss(known["hidden"], project(outputs["hidden"]))),
+    }
+
+
+def _relations(teacher, images):
+    """The terms of `RELATIONS` with their weights."""
+    known = teacher(images)["hidden"]
+    return {
+        "distance": lambda outputs: 5.0 * distance_loss(known, outputs["hidden"]),
+        "angle": lambda outputs: 4.0 * angle_loss(known, outputs["hidden"]),
     }
 
 
@@ -86,8 +98,8 @@ def _triplet(targets, mining):
 def test_each_terms_gradient_equals_one_by_hand(make, options, task_losses):
     student, teacher = make_network(1), make_network(2, width=9)
     images, targets = make_batch(0)
-    distiller = _compiled(make(student, teacher, **TEACHER_TARGETS, **options))
-    losses = task_losses(targets) | _teacher_losses(distiller, teacher, images)
+    distiller = _compiled(make(student, teacher, **TEACHER_TARGETS, **RELATIONS, **options))
+    losses = task_losses(targets) | _teacher_losses(distiller, teacher, images) | _relations(teacher, images)
     expected = {name: _norm_by_hand(student, images, loss) for name, loss in losses.items()}
     assert min(expected.values()) > 1e-3
     assert gradients(_fit(distiller, images, targets)) == pytest.approx(expected, rel=1e-4)
@@ -149,13 +161,15 @@ def test_eager_steps_measure_the_same(monkeypatch):
 
 
 def test_two_devices_measure_the_gradient_of_the_global_batch(mirrored):
-    """The replicas of a mirrored run see four images each; triplets span them. (The other tasks: conformance_test.py.)"""
+    """The replicas of a mirrored run see four images each; triplets and relations span them. (The other tasks: conformance_test.py.)"""
     images, targets = make_batch(0)
     with mirrored.scope():
         student, teacher = make_network(1), make_network(2)
-        distiller = VerificationDistiller(student, teacher, margin=0.3, mining="hard", identity_weight=0.75, **TEACHER_TARGETS)
+        options = TEACHER_TARGETS | RELATIONS
+        distiller = VerificationDistiller(student, teacher, margin=0.3, mining="hard", identity_weight=0.75, **options)
         _compiled(distiller)
     losses = _triplet(targets, "hard") | _identity(targets, 0.75) | _teacher_losses(distiller, teacher, images)
+    losses |= _relations(teacher, images)
     expected = {name: _norm_by_hand(student, images, loss) for name, loss in losses.items()}
     assert gradients(_fit(distiller, images, targets)) == pytest.approx(expected, rel=1e-4)
 
@@ -221,7 +235,7 @@ def test_a_student_without_a_hidden_layer_trains_and_logs_no_gradient():
 def _trained(make, **options):
     tf.keras.utils.set_random_seed(3)
     student = make_network(1, batch_norm=True, l2=0.01)
-    distiller = make(student, make_network(2, width=9), **TEACHER_TARGETS, **options)
+    distiller = make(student, make_network(2, width=9), **TEACHER_TARGETS, **RELATIONS, **options)
     distiller.compile(optimizer=tf.keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True))
     history = _fit(distiller, *make_batch(0), epochs=3)
     return snapshot(student, distiller.projection, distiller.optimizer), history
@@ -233,7 +247,7 @@ def _trained(make, **options):
 def test_measuring_changes_no_bit_of_what_is_trained(monkeypatch, make, options):
     monkeypatch.setattr("kd_tf.distillers.balance.BALANCE_STEPS", 1)
     measured, history = _trained(make, **options)
-    assert np.isfinite(history["soft_gradient"]).all()
+    assert np.isfinite(history["soft_gradient"]).all() and np.isfinite(history["angle_gradient"]).all()
     monkeypatch.setattr(GradientBalance, "update", lambda *_, **__: None)
     unmeasured, history = _trained(make, **options)
     assert np.isnan(history["soft_gradient"]).all()

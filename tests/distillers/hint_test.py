@@ -92,6 +92,15 @@ def test_other_positions_than_the_teachers_are_refused():
         HintDistiller(student, make_network(2), beta=1.0)
 
 
+@pytest.mark.parametrize("weight", ["distance_weight", "angle_weight"])
+def test_relations_between_layers_with_positions_are_refused(weight):
+    student, teacher = (stage_network(make_hint_network(seed), "norm") for seed in (1, 2))
+    with pytest.raises(InputError) as error:
+        HintDistiller(student, teacher, beta=1.0, **{weight: 0.5})
+    found = "the student's layer has (3, 3) positions and the teacher's (3, 3)"
+    assert str(error.value) == f"{found}: --{weight}=0.5 compares whole images; use --{weight}=0"
+
+
 def test_a_hint_without_weight_is_refused():
     student, teacher = (stage_network(make_hint_network(seed), "norm") for seed in (1, 2))
     with pytest.raises(InputError, match="a hint is all that is learned: --beta must be above 0"):

@@ -96,7 +96,7 @@ def test_evaluate_means_over_images():
 def test_sample_weights_are_refused_in_training():
     images, targets = make_batch(0)
     distiller = _compiled(VerificationDistiller(make_network(1)))
-    with pytest.raises(ValueError, match=r"sample weights do not apply to triplets: give \(images, targets\)"):
+    with pytest.raises(ValueError, match=r"sample weights do not apply to triplet, which compares images .*: give \(images, targets\)"):
         distiller.fit(images, targets, sample_weight=np.ones(8), verbose=0)
 
 

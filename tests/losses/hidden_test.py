@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kd_tf.losses.hidden import HIDDEN_REDUCTIONS, hidden_loss
+from kd_tf.losses.hidden import HIDDEN_REDUCTIONS, cosine_loss, hidden_loss
 
 
 def test_by_hand():
@@ -137,3 +137,44 @@ def test_normalizes_in_float32(dtype):
     assert loss.dtype == tf.float32
     # Cosine 0.8.
     np.testing.assert_allclose(loss, [0.4], rtol=1e-6)
+
+
+def test_cosines_by_hand():
+    # (3 * 4 + 4 * 3) / (5 * 5) = 0.96; opposite directions; a right angle; a layer of zeros.
+    teacher, student = [[3.0, 4.0], [1.0, 0.0], [0.0, 2.0], [1.0, 1.0]], [[4.0, 3.0], [-9.0, 0.0], [5.0, 0.0], [0.0, 0.0]]
+    np.testing.assert_allclose(cosine_loss(teacher, student), [0.04, 2.0, 1.0, 1.0], atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(6, 9), (3, 2, 4, 5)], ids=["vectors", "positions"])
+def test_the_cosine_loss_is_half_the_squared_distance_of_directions(shape):
+    teacher, student = np.random.RandomState(6).normal(size=[2, *shape]).astype(np.float32)
+    loss = cosine_loss(teacher, student)
+    assert loss.shape == shape[:1] and loss.numpy().min() > 0.1
+    np.testing.assert_allclose(loss, 0.5 * hidden_loss(teacher, student, reduction="sum", normalize=True), rtol=1e-5)
+
+
+def test_gradient_of_the_cosine_loss():
+    teacher, student = (tf.Variable(values) for values in np.random.RandomState(7).normal(size=[2, 3, 4]).astype(np.float32))
+    with tf.GradientTape() as tape:
+        loss = cosine_loss(teacher, student)
+    into_teacher, into_student = tape.gradient(loss, [teacher, student])
+    assert into_teacher is None
+    lengths = np.linalg.norm(student, axis=1, keepdims=True)
+    a, b = teacher.numpy() / np.linalg.norm(teacher, axis=1, keepdims=True), student.numpy() / lengths
+    np.testing.assert_allclose(into_student, (np.sum(a * b, axis=1, keepdims=True) * b - a) / lengths, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
+def test_cosines_are_computed_in_float32(dtype):
+    # The squares of 320 and 240 are beyond float16; both numbers are exact in both types.
+    loss = cosine_loss(tf.constant([[320.0, 240.0]], dtype), tf.constant([[0.5, 0.0]], dtype))
+    assert loss.dtype == tf.float32
+    np.testing.assert_allclose(loss, [0.2], rtol=1e-6)
+
+
+def test_cosines_of_zeros_and_of_long_layers_have_finite_gradients():
+    student = tf.Variable([[1e18, 0.0], [0.0, 0.0], [1e-20, 0.0]])
+    with tf.GradientTape() as tape:
+        loss = cosine_loss(tf.constant([[3.0, 4.0], [0.0, 0.0], [1.0, 0.0]]), student)
+    np.testing.assert_allclose(loss, [0.4, 1.0, 1.0], rtol=1e-6)
+    assert np.isfinite(tape.gradient(loss, student)).all()

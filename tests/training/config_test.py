@@ -28,6 +28,13 @@ def test_the_precision_of_the_teacher_is_in_the_flagfile_where_it_is_given():
     assert "teacher_precision" not in small_run("runs/x", distillation=DistillationConfig(**TEACHER, alpha=1.0)).flagfile()
 
 
+def test_a_flagfile_of_a_run_without_relations_and_directions_is_that_of_earlier_versions():
+    flags = small_run("runs/x", distillation=DistillationConfig(**TEACHER, alpha=1.0, angle_weight=0.5)).flagfile().splitlines()
+    assert "--angle_weight=0.5" in flags and not any(line.startswith(("--cosine_weight", "--distance_weight")) for line in flags)
+    plain = small_run("runs/x", distillation=DistillationConfig(**TEACHER, alpha=1.0)).flagfile().splitlines()
+    assert set(flags) - set(plain) == {"--angle_weight=0.5"} and set(plain) < set(flags)
+
+
 def test_a_stage_of_another_task():
     with pytest.raises(InputError, match="^--hint_stage=stage2 has no effect on --task=classification$"):
         small_run("runs/x", hint_stage="stage2")

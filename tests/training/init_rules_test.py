@@ -6,6 +6,7 @@ from kd_tf.training.init_rules import INIT_RULES, SCRATCH, check_init_rule
 from tests.runs import small_run
 
 TAUGHT = DistillationConfig(teacher="/runs/teacher", beta=1.0)
+TAUGHT_RELATIONS = DistillationConfig(teacher="/runs/teacher", angle_weight=1.0)
 TAUGHT_BY_A_CACHE = DistillationConfig(teacher_cache="/caches/teacher", beta=1.0)
 # What a run may start from: task and teacher.
 STARTS = {
@@ -13,6 +14,7 @@ STARTS = {
     "classification": ("classification", DistillationConfig()),
     "distilled": ("classification", TAUGHT),
     "distilled_from_a_cache": ("classification", TAUGHT_BY_A_CACHE),
+    "distilled_relations": ("classification", TAUGHT_RELATIONS),
     "aligner": ("alignment", DistillationConfig()),
     "small_aligner": ("alignment", TAUGHT),
     "verifier": ("verification", DistillationConfig()),
@@ -26,8 +28,8 @@ ACCEPTED = {
     ("pretrain", "alignment"): {"aligner"},
     ("pretrain", "verification"): {"verifier"},
     ("ours", "classification"): {"classification"},
-    ("distill", "alignment"): {"distilled", "distilled_from_a_cache"},
-    ("distill", "verification"): {"distilled", "distilled_from_a_cache"},
+    ("distill", "alignment"): {"distilled", "distilled_from_a_cache", "distilled_relations"},
+    ("distill", "verification"): {"distilled", "distilled_from_a_cache", "distilled_relations"},
 }
 DEMANDS = {
     "fitnet": "a run of --task=hint",

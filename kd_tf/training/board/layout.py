@@ -6,8 +6,9 @@ What several runs have in common is shown once, so the charts are the same for a
 from tensorboard.plugins.custom_scalar import layout_pb2
 
 from kd_tf.distillers.agreement import AGREEMENT, COSINE, OF_TEACHER, TOP1
+from kd_tf.distillers.terms import WEIGHTS
 
-TERMS = ("identity", "landmarks", "triplet", "soft", "logits", "hidden")
+TERMS = ("identity", "landmarks", "triplet", *WEIGHTS)
 _ANY_TERM = f"({'|'.join(TERMS)})"
 # By section and title, the regular expressions of their tags.
 _SECTIONS = {

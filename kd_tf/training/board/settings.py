@@ -8,13 +8,14 @@ from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.summary import session_end_pb
 
+from kd_tf.distillers.terms import WEIGHTS
 from kd_tf.evaluation.score import TITLES
 from kd_tf.training.config import RunConfig
 
 # The columns of the tab "HParams", as far as a run has them.
 COLUMNS = (
-    "task", "network", "width_divisor", "init", "teacher", "alpha", "beta", "logits_weight", "temperature", "optimizer", "learning_rate",
-    "batch_size", "epochs", "steps", "seed",
+    "task", "network", "width_divisor", "init", "teacher", *WEIGHTS.values(), "temperature", "optimizer", "learning_rate", "batch_size",
+    "epochs", "steps", "seed",
 )  # fmt: skip
 _LETTERS = 6
 

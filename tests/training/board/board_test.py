@@ -15,6 +15,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.projector import ProjectorConfig
 
 from kd_tf.distillers import AlignmentDistiller, ClassificationDistiller, VerificationDistiller
+from kd_tf.distillers.terms import WEIGHTS
 from kd_tf.evaluation.answers import Answers
 from kd_tf.evaluation.models import NetworkModel
 from kd_tf.networks.stored import load_network
@@ -155,7 +156,7 @@ def test_every_tag_that_is_told_on_the_way_has_its_chart(runs):
 
 
 def test_the_layout_knows_all_terms():
-    options = {"alpha": 1.0, "beta": 1.0, "logits_weight": 1.0}
+    options = dict.fromkeys(WEIGHTS.values(), 1.0)
     distillers = [
         ClassificationDistiller(make_network(1), make_network(2), **options),
         AlignmentDistiller(make_network(1), make_network(2), **options),
