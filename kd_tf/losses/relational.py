@@ -16,7 +16,7 @@ _BLOCK = 2**18
 
 
 def distance_loss(teacher_hidden: tf.Tensor, student_hidden: tf.Tensor) -> tf.Tensor:
-    """RKD-D: `mean of l(d_T(i, j), d_S(i, j))` over the pairs of two images, `d(i, j) = ||K_i - K_j|| / mean ||K - K'||`.
+    """RKD-D: the mean of `l(d_T(i, j) - d_S(i, j))` over the pairs of two images, `d(i, j) = ||K_i - K_j|| / mean ||K - K'||`.
 
     l is Huber's loss with delta 1. The mean distance is that of the same pairs, of each network its own. Between images that coincide,
     where the distance has no derivative, no gradient flows.
@@ -33,10 +33,10 @@ def distance_loss(teacher_hidden: tf.Tensor, student_hidden: tf.Tensor) -> tf.Te
 
 
 def angle_loss(teacher_hidden: tf.Tensor, student_hidden: tf.Tensor) -> tf.Tensor:
-    """RKD-A: `mean of l(a_T(i, j, k), a_S(i, j, k))` over the triplets of three images; a is the cosine of the angle at K_j.
+    """RKD-A: the mean of `l(a_T(i, j, k) - a_S(i, j, k))` over the triplets of three images; a is the cosine of the angle at K_j.
 
-    l is Huber's loss with delta 1. Cosines come from the distances (law of cosines), so that memory grows with the square of the batch
-    and its width does not count; time grows with the cube. An angle with a leg of two images that coincide counts as a right one.
+    l is Huber's loss with delta 1. Cosines come from the distances (law of cosines), so that memory grows with the square of the batch,
+    whatever the width; time grows with the cube. An angle with a leg of two images that coincide counts as a right one.
 
     Args:
       teacher_hidden: `[batch, width]`; no gradient flows into it.
