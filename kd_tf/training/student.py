@@ -5,7 +5,14 @@ import dataclasses
 import tensorflow as tf
 
 from kd_tf.data.dataset import FaceData
-from kd_tf.distillers import AlignmentDistiller, ClassificationDistiller, Distiller, HintDistiller, VerificationDistiller
+from kd_tf.distillers import (
+    AlignmentDistiller,
+    ClassificationDistiller,
+    Distiller,
+    EmbeddingDistiller,
+    HintDistiller,
+    VerificationDistiller,
+)
 from kd_tf.distillers.terms import TeacherTargets
 from kd_tf.errors import InputError
 from kd_tf.evaluation.baselines import mean_shape
@@ -28,6 +35,7 @@ _DISTILLERS = {
     "classification": ClassificationDistiller,
     "alignment": AlignmentDistiller,
     "verification": VerificationDistiller,
+    "embedding": EmbeddingDistiller,
     "hint": HintDistiller,
 }
 
