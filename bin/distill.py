@@ -14,6 +14,11 @@ changed. --targets=soft:1,hidden:0.5 says what the student is to match in one fl
     kd-distill --targets=soft --init=runs/hint --init_rule=fitnet --teacher=runs/teacher --epochs=12 --model_dir=runs/fitnet ...
 
 --task=hint is the first phase of FitNets: the student up to a stage learns what the teacher says there.
+
+    kd-distill --task=embedding --targets=hidden --teacher=runs/teacher --data=folder:photos --epochs=12 --model_dir=runs/student ...
+
+--task=embedding needs no labels: the loss is the teacher's hidden layer alone, and PATH/IMAGE without folders of people will do. The
+student answers in the teacher's space.
 """
 
 import sys

@@ -15,8 +15,8 @@ from kd_tf.training.run_directory import flags_of_model
 DATA = flags.DEFINE_string(
     "data",
     "synthetic",
-    "The data set: synthetic, or casia_webface:PATH, celeba:PATH, folder:PATH (one folder an identity), lfw:PATH, ms_celeb_1m:PATH, "
-    "packed:PATH, recordio:PATH.",
+    "The data set: synthetic, or casia_webface:PATH, celeba:PATH, folder:PATH (one folder an identity; or images alone, without "
+    "labels), lfw:PATH, ms_celeb_1m:PATH, packed:PATH, recordio:PATH.",
 )
 MIN_IMAGES = flags.DEFINE_integer("min_images", 1, "Leave out identities with fewer images.", lower_bound=1)
 EXCLUDE_IDENTITIES = flags.DEFINE_string(

@@ -8,7 +8,13 @@ from kd_tf.losses.triplets import TRIPLET_LOSSES
 from kd_tf.training.config import TASKS, DistillationConfig, RunConfig, VerificationConfig
 from kd_tf.training.init_rules import INIT_RULES, SCRATCH
 
-TASK = flags.DEFINE_enum("task", "classification", TASKS, "What is trained.")
+TASK = flags.DEFINE_enum(
+    "task",
+    "classification",
+    TASKS,
+    "What is trained. embedding (kd-distill): the teacher's hidden layer alone, without labels, with --targets=hidden. hint: likewise a "
+    "middle stage.",
+)
 MODEL_DIR = flags.DEFINE_string("model_dir", None, "The run directory; new, or of the same run, which then continues.")
 OVERRIDE = flags.DEFINE_boolean("override", False, "Continue a run with other flags, or other data, than it was begun with.")
 INIT = flags.DEFINE_string("init", None, "A run directory or Keras model to start from. Absent: from scratch.")

@@ -10,7 +10,7 @@ from kd_tf.training.strategy import PRECISIONS, STRATEGIES
 EPOCHS = flags.DEFINE_float("epochs", None, "Passes over the training images. Give this or --steps.", lower_bound=0.0)
 STEPS = flags.DEFINE_integer("steps", None, "Updates. Give this or --epochs.", lower_bound=1)
 BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 64, "Images an update, on all replicas together (classification, alignment).", lower_bound=1
+    "batch_size", 64, "Images an update, on all replicas together (of all tasks but verification).", lower_bound=1
 )
 IDENTITIES_PER_BATCH = flags.DEFINE_integer("identities_per_batch", 16, "P: identities an update (verification).", lower_bound=2)
 IMAGES_PER_IDENTITY = flags.DEFINE_integer("images_per_identity", 4, "K: images of each of them (verification).", lower_bound=2)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kd_tf.distillers import AlignmentDistiller, ClassificationDistiller, HintDistiller, VerificationDistiller
+from kd_tf.distillers import AlignmentDistiller, ClassificationDistiller, EmbeddingDistiller, HintDistiller, VerificationDistiller
 from kd_tf.distillers.agreement import AGREEMENT, OF_TEACHER
 from kd_tf.distillers.balance import GRADIENT
 from kd_tf.networks.stages import stage_network
@@ -21,6 +21,7 @@ DISTILLERS = {
     "verification_all": (VerificationDistiller, {"mining": "all"}),
     "joint": (VerificationDistiller, {"mining": "semi_hard", "identity_weight": 1.0}),
     "relations": (AlignmentDistiller, {"cosine_weight": 0.5, "distance_weight": 2.0, "angle_weight": 2.0}),
+    "embedding": (EmbeddingDistiller, {"normalize_hidden": True}),
     "hint": (HintDistiller, {}),
 }
 
@@ -52,7 +53,7 @@ def outcome(strategy, make, options, *, sample_weight=None):
     with strategy.scope():
         student, teacher = _make_student(make), _make_teacher(make)
         tf.keras.utils.set_random_seed(3)
-        distiller = make(student, teacher, alpha=0.0 if make is HintDistiller else 0.5, beta=0.5, **options)
+        distiller = make(student, teacher, alpha=0.0 if issubclass(make, EmbeddingDistiller) else 0.5, beta=0.5, **options)
         distiller.compile(optimizer=tf.keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True))
     before = snapshot(teacher)
     data = make_batch(0, size=BATCH_SIZE) + (() if sample_weight is None else (sample_weight,))

@@ -33,8 +33,8 @@ def open_celeba(path: str) -> FileSource:
     `SplitConfig.validation` divides off its own. It is None without that list, and so are the landmarks without theirs; an image that
     only lacks a row has NaN landmarks. CelebA's "left" is the image's left.
 
-    Kaggle's copy has no identities. Then the records are all images, each of the one identity `unknown`, and all that can be trained is
-    alignment.
+    Kaggle's copy has no identities. Then the records are all images, each of the one identity `unknown`, and what can be trained is what
+    reads no labels.
 
     Raises:
       InputError: images or lists are missing, a list cannot be read or holds impossible values, or the lists and the images are not
@@ -56,6 +56,7 @@ def open_celeba(path: str) -> FileSource:
         people,
         _read_landmarks(landmarks, names, owner) if landmarks else None,
         official_test=_read_official_test(partition, names, owner) if partition else None,
+        labelled=identities is not None,
         aspect_ratio=IMAGE_SIZE[0] / IMAGE_SIZE[1],
     )
 

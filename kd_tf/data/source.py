@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
+from kd_tf.errors import InputError
+
 
 class Source(Protocol):
     """A data set. Record `i` is one encoded image with an identity and perhaps landmarks.
@@ -19,6 +21,7 @@ class Source(Protocol):
       landmarks: float32 `[records, 5, 2]`, or None. Points in CelebA's order (image-left eye, image-right eye, nose,
         image-left mouth corner, image-right mouth corner), as fractions of the image's width and height: the centre of
         pixel x is at `(x + 0.5) / width`. NaN where a record has none.
+      labelled: whether the identities say who is who; False: nobody knows the people, and the identities stand for nothing.
       trusted: whether its images are known to decode: drawn, or checked when they were stored. Such are looked at before they are read
         only where some may be left out.
       aspect_ratio: width over height of the images that have landmarks: errors are measured in pixels, and landmarks are fractions.
@@ -30,6 +33,7 @@ class Source(Protocol):
     identities: np.ndarray
     landmarks: np.ndarray | None
     official_test: np.ndarray | None
+    labelled: bool
     trusted: bool
     aspect_ratio: float
 
@@ -56,6 +60,7 @@ class FileSource:
       labels: the identity's name of each record.
       landmarks: as in `Source`.
       official_test: as in `Source`.
+      labelled: as in `Source`.
       aspect_ratio: as in `Source`.
     """
 
@@ -70,11 +75,13 @@ class FileSource:
         landmarks: np.ndarray | None = None,
         *,
         official_test: np.ndarray | None = None,
+        labelled: bool = True,
         aspect_ratio: float = 1.0,
     ):
         self.name = name
         self.landmarks = landmarks
         self.official_test = official_test
+        self.labelled = labelled
         self.aspect_ratio = aspect_ratio
         names, identities = np.unique(np.asarray(labels, dtype=np.str_), return_inverse=True)
         self.identity_names = names.tolist()
@@ -128,6 +135,7 @@ class DerivedSource:
         self.identities = source.identities
         self.landmarks = source.landmarks
         self.official_test = source.official_test
+        self.labelled = source.labelled
         self.trusted = source.trusted
         self.aspect_ratio = source.aspect_ratio
         self._source = source
@@ -147,6 +155,13 @@ class DerivedSource:
     def fingerprint(self) -> str:
         """See `Source.fingerprint`."""
         return self._source.fingerprint()
+
+
+def require_labels(source: Source, who: str) -> None:
+    """Raises `InputError` where a source has no labels; `who`, a flag, needs them."""
+    if not source.labelled:
+        without = "kd-distill --task=embedding learns from a teacher without them"
+        raise InputError(f"{source.name} has no labels, which {who} needs: give --data that has them; {without}")
 
 
 def decode_image(encoded: tf.Tensor) -> tf.Tensor:

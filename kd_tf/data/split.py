@@ -78,6 +78,11 @@ class Split:
         return bool((self.identities >= self.classes).any())
 
     @property
+    def people(self) -> str:
+        """How many identities there are to train on, in words."""
+        return f"{self.classes:,} identities" if self.source.labelled else "unknown people"
+
+    @property
     def landmarks(self) -> np.ndarray:
         """float32 `[n, 5, 2]`.
 

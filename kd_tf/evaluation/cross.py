@@ -21,6 +21,8 @@ from kd_tf.teachers.embedding.teacher import EmbeddingTeacher, is_embedding_teac
 from kd_tf.training.run_directory import RunDirectory, flags_of_model
 
 _OUTPUTS = ("hidden", "embedding")
+# The flags whose weights tie the student's hidden layer itself to its teacher's, and not only what lies between images.
+_TYING = ("beta", "cosine_weight")
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -105,11 +107,11 @@ def _opened(teacher: str, image_size: int) -> tuple[tf.keras.Model | EmbeddingTe
 
 
 def _in_teacher_space(path: str, student: tf.keras.Model, teacher_width: int) -> tf.keras.Model:
-    """The student with its projection; as it is where it learned the teacher's hidden layer without one, being as wide."""
+    """The student with its projection; as it is where it learned the teacher's hidden layer and answers without one, being as wide."""
     file, width = os.path.join(_folder(path), PROJECTION_FILE), output_width(student, "hidden")
     if not os.path.exists(file):
         recorded = flags_of_model(path)
-        if width == teacher_width and float(recorded.get("beta", 0)) > 0:
+        if width == teacher_width and any(float(recorded.get(weight, 0)) > 0 for weight in _TYING):
             return student
         raise InputError(
             f"--cross needs {PROJECTION_FILE}, which --model={path} lacks (its --beta: {recorded.get('beta', 'unknown')}); "

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from kd_tf.data.source import require_labels
 from kd_tf.data.split import Split
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
@@ -13,9 +14,21 @@ from kd_tf.evaluation.models import NetworkModel, ScoredModel
 from kd_tf.evaluation.retrieval import rank1_score
 
 PROTOCOLS = ("classification", "landmarks", "retrieval")
-TASK_PROTOCOLS = {"classification": ("classification", "retrieval"), "alignment": ("landmarks",), "verification": ("retrieval",)}
-# Of the scores, those that a run is told by, all in percent, by their names in `metrics.json`.
-TITLES = {"top1": "top-1", "nrmse": "NRMSE", "failure_rate": "NRMSE above 10", "rank1": "rank-1"}
+TASK_PROTOCOLS = {
+    "classification": ("classification", "retrieval"),
+    "alignment": ("landmarks",),
+    "verification": ("retrieval",),
+    "embedding": ("retrieval",),
+}
+COSINE = "cosine"
+# Of the scores, those that a run is told by, with their units, by their names in `metrics.json`.
+TITLES = {
+    "top1": "top-1, %",
+    "nrmse": "NRMSE, %",
+    "failure_rate": "NRMSE above 10, %",
+    "rank1": "rank-1, %",
+    COSINE: "cosine to the teacher",
+}
 NEEDS = {"classification": "logits", "landmarks": "landmarks", "retrieval": "embedding"}
 
 
@@ -72,9 +85,11 @@ def rounded(scores: dict[str, float | int]) -> dict[str, float | int]:
 
 
 def check_model(model: ScoredModel, split: Split, protocol: str) -> None:
-    """Raises `InputError` where a model cannot be scored on a split: a missing output, or other identities."""
+    """Raises `InputError` where a model cannot be scored on a split: a missing output, no labels, or other identities."""
     if protocol not in PROTOCOLS:
         raise InputError(f"--protocol={protocol} is unknown; known: {', '.join(PROTOCOLS)}")
+    if protocol != "landmarks":
+        require_labels(split.source, f"--protocol={protocol}")
     require_output(model, NEEDS[protocol], protocol)
     if protocol != "classification":
         return

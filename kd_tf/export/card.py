@@ -95,7 +95,7 @@ def _data(config: ExportConfig, asked: AskedNetwork, flags: dict[str, str]) -> s
     if trained != here:
         return f"{_without_folder(trained) if trained else 'Unknown'}. Files were checked on {_without_folder(here)}.\n{licence}"
     data, scored = asked.data, "validation" if config.split.validation else "test"
-    counts = f"{len(data.train):,} training and {len(data.test):,} {scored} images, {data.train.classes:,} identities in training"
+    counts = f"{len(data.train):,} training and {len(data.test):,} {scored} images, {data.train.people} in training"
     return f"{_without_folder(trained)}: {counts}, --split={config.split.split}.\n{licence}"
 
 
@@ -122,7 +122,7 @@ def _teaching(run: RunDirectory, flags: dict[str, str]) -> str:
 def _scores(run: RunDirectory, flags: dict[str, str]) -> str:
     """Those of a finished run; "" where there are none."""
     metrics = run.metrics() if run.finished else {}
-    lines = "".join(f"* {title}, %: {metrics[key]}\n" for key, title in TITLES.items() if key in metrics)
+    lines = "".join(f"* {title}: {metrics[key]}\n" for key, title in TITLES.items() if key in metrics)
     scored = "validation images" if flags.get("validation") == "true" else "test images"
     return f"Of the trained network on the {scored} of its data:\n\n{lines}" if lines else ""
 

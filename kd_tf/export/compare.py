@@ -109,7 +109,7 @@ def _row(title: str, network: tf.keras.Model, size: int, score: float | None) ->
 
 
 def _markdown(facts: dict, rows: list[dict]) -> str:
-    score = f"{TITLES[facts['score']]} %"
+    score = TITLES[facts["score"]]
     table = [["", "parameters", "MB", score, *(f"ms, {threads} thread{'s'[: threads - 1]}" for threads in THREADS)]]
     for row in rows:
         score = ABSENT if row["score"] is None else f"{row['score']:.2f}"

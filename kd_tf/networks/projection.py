@@ -22,6 +22,11 @@ class Projection(NamedTuple):
     bias: np.ndarray
 
 
+def projection_of(layer: tf.keras.layers.Dense) -> Projection:
+    """The `projection` of a distiller in numbers."""
+    return Projection(layer.kernel.numpy(), layer.bias.numpy())
+
+
 def save_projection(layer: tf.keras.layers.Dense, path: str) -> None:
     """Writes the `projection` of a distiller as a `.npz` file of `kernel` and `bias` that is there whole or not at all.
 
@@ -29,7 +34,7 @@ def save_projection(layer: tf.keras.layers.Dense, path: str) -> None:
       OSError: it cannot be written.
     """
     content = io.BytesIO()
-    np.savez(content, kernel=layer.kernel.numpy(), bias=layer.bias.numpy())
+    np.savez(content, **projection_of(layer)._asdict())
     write_whole(path, content.getvalue())
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from kd_tf.data.dataset import FaceData
 from kd_tf.data.order import IdentityBatches, Order, epoch_order, identity_order
+from kd_tf.data.source import require_labels
 from kd_tf.data.split import Split
 from kd_tf.errors import InputError
 from kd_tf.evaluation.score import TASK_PROTOCOLS
@@ -44,6 +45,8 @@ def plan_batches(config: RunConfig, data: FaceData, replicas: int) -> BatchPlan:
     Raises:
       InputError: the data lacks the identities that batches or scores need, or a batch does not divide among the replicas.
     """
+    if config.reads_labels or config.task == "verification":
+        require_labels(data.train.source, f"--task={config.task}")
     training = config.training
     protocols = _protocols(config.task, data.test)
     if config.task == "verification":
@@ -86,7 +89,8 @@ def _without_empty_parts(batch_size: int, images: int, replicas: int) -> int:
 
 def _protocols(task: str, test_split: Split) -> tuple[str, ...]:
     """What the test split allows: retrieval needs pairs, the accuracy of a classifier people it knows."""
-    allowed = {"landmarks": True, "classification": not test_split.has_strangers, "retrieval": _identities_with_pairs(test_split) > 0}
+    has_pairs = test_split.source.labelled and _identities_with_pairs(test_split) > 0
+    allowed = {"landmarks": True, "classification": not test_split.has_strangers, "retrieval": has_pairs}
     protocols = tuple(protocol for protocol in TASK_PROTOCOLS.get(task, ()) if allowed[protocol])
     if task == "verification" and not protocols:
         raise InputError(f"--task=verification is scored by retrieval, and none of the {len(test_split)} test images has a second one")

@@ -21,7 +21,7 @@ from kd_tf.files import PARTIAL, flush, remove_folder, write_whole
 
 FACTS_FILE = "checkpoint.json"
 # The first of these that an evaluation has says which checkpoint is the best; -1: the lowest.
-RANKED_BY = {"top1": 1, "nrmse": -1, "batch_rank1": 1, "hidden": -1}
+RANKED_BY = {"top1": 1, "nrmse": -1, "batch_rank1": 1, "loss": -1}
 _NAME = r"step_\d{9,}"
 _STATE = "state"
 _LOGGER = logging.getLogger(__name__)

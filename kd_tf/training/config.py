@@ -10,7 +10,7 @@ from kd_tf.distillers.terms import TeacherTargets
 from kd_tf.errors import InputError
 from kd_tf.networks.face_network import NetworkConfig
 
-TASKS = ("classification", "alignment", "verification", "hint")
+TASKS = ("classification", "alignment", "verification", "embedding", "hint")
 HINT_STAGE = "stage3"
 # Flags that say how a run is made and not what it is: it may go on with others.
 FREE_FLAGS = ("model_dir", "strategy", "checkpoint_steps", "keep_checkpoints", "image_cache", "profile_steps")
@@ -23,7 +23,7 @@ class TrainingConfig:
     Attributes:
       epochs: passes over the training images; None with `steps`.
       steps: updates; None with `epochs`.
-      batch_size: images an update (classification, alignment).
+      batch_size: images an update (of all tasks but verification).
       identities_per_batch: P of the batches for verification.
       images_per_identity: K of the batches for verification.
       optimizer: `sgd` (Nesterov, momentum 0.9), `adam` or, where there is TensorFlow Addons, `lamb` (You et al. 2020, for large batches).
@@ -152,6 +152,7 @@ class RunConfig:
         if self.view.align and self.task == "alignment":
             raise InputError("--align needs the landmarks that --task=alignment is to find")
         self._check_hint()
+        self._check_embedding()
         # One seed for all of a run.
         object.__setattr__(self, "view", dataclasses.replace(self.view, seed=self.training.seed))
 
@@ -166,6 +167,15 @@ class RunConfig:
         if self.distillation.teacher_cache:
             raise InputError("--task=hint learns a stage of the teacher, and a --teacher_cache has its last hidden layer: give --teacher")
         object.__setattr__(self, "hint_stage", self.hint_stage or HINT_STAGE)
+
+    def _check_embedding(self) -> None:
+        if self.task != "embedding" or self.distillation.outputs == ("hidden",):
+            return
+        terms = ", ".join(self.distillation.weights) or "nothing"
+        give = "give" if self.distillation.has_teacher else "give kd-distill a --teacher or --teacher_cache and"
+        raise InputError(
+            f"--task=embedding learns the teacher's hidden layer alone: {give} --targets=hidden (--alpha=0 --beta=1); the loss has {terms}"
+        )
 
     @property
     def reads_labels(self) -> bool:

@@ -15,12 +15,13 @@ from kd_tf.data.aligned import view_of_faces
 from kd_tf.data.broken import naming_bad_images
 from kd_tf.data.dataset import FaceData
 from kd_tf.data.views import view_in_turn
+from kd_tf.distillers import agreement
 from kd_tf.errors import first_line
 from kd_tf.evaluation.answers import Answers
-from kd_tf.evaluation.score import TITLES, network_answers, protocol_scores
+from kd_tf.evaluation.score import COSINE, TITLES, network_answers, protocol_scores
 from kd_tf.export.saved_model import export_saved_model
 from kd_tf.networks.cost import trained_parameters
-from kd_tf.networks.projection import save_projection
+from kd_tf.networks.projection import project_network, projection_of, save_projection
 from kd_tf.networks.rebuilt import without_synchronized_batch_norms
 from kd_tf.networks.stored import save_network
 from kd_tf.training.batches import BatchPlan
@@ -120,21 +121,22 @@ def _end_board(
 
 
 def _keep_projection(projection: tf.keras.layers.Dense | None, task: str, directory: RunDirectory) -> None:
-    """Beside the student, for `kd-evaluate --cross`; that of a hint is between middle stages, which nobody compares."""
-    if projection is None:
+    """Beside the student, for `kd-evaluate --cross`; that of embeddings is in the student, and that of a hint is between middle stages,
+    which nobody compares.
+    """
+    fate = {"embedding": "part of the student", "hint": "dropped"}.get(task, "kept")
+    if projection is not None:
+        _LOGGER.info("%s: the projection of the hidden layer to the teacher's %d channels", fate, projection.units)
+    if projection is not None and fate == "kept":
+        save_projection(projection, directory.projection)
+    else:
         with contextlib.suppress(FileNotFoundError):
             # Of flags that the run was begun with.
             os.remove(directory.projection)
-        return
-    if task == "hint":
-        _LOGGER.info("dropped: the projection of the hidden layer to the teacher's %d channels", projection.units)
-        return
-    save_projection(projection, directory.projection)
-    _LOGGER.info("kept: the projection of the hidden layer to the teacher's %d channels", projection.units)
 
 
 def _train(config: RunConfig, prepared: PreparedRun, directory: RunDirectory) -> tuple[tf.keras.Model, dict[str, float], CostLedger]:
-    """The trained student, as one device has it, what it scored at the end of training, and what that cost."""
+    """The trained student, as one device has it and as it is delivered, what it scored at the end of training, and what that cost."""
     data, plan = prepared.data, prepared.plan
     ledger = CostLedger(plan.batch_size)
 
@@ -161,6 +163,9 @@ def _train(config: RunConfig, prepared: PreparedRun, directory: RunDirectory) ->
     if prepared.strategy.num_replicas_in_sync > 1:
         # Of all workers, since they read moving statistics together.
         student = without_synchronized_batch_norms(student, config.training.precision)
+    if config.task == "embedding" and prepared.distiller.projection:
+        # What learns to answer as its teacher does takes its place.
+        student = project_network(student, projection_of(prepared.distiller.projection))
     return student, scores, ledger
 
 
@@ -196,8 +201,10 @@ def _scores(
     data, plan = prepared.data, prepared.plan
     if config.task == "hint":
         return None, {"hidden": round(last_scores["hidden"], 6)}
-    answers = network_answers(student, data.test, data.view, plan.protocols)
-    scores = protocol_scores(answers, plan.protocols)
+    answers = network_answers(student, data.test, data.view, plan.protocols) if plan.protocols else None
+    scores = protocol_scores(answers, plan.protocols) if plan.protocols else {}
+    if config.task == "embedding" and agreement.COSINE in last_scores:
+        scores[COSINE] = round(last_scores[agreement.COSINE], 6)
     return answers, {name: scores[name] for name in TITLES if name in scores}
 
 
@@ -205,8 +212,8 @@ def _log_start(config: RunConfig, prepared: PreparedRun) -> None:
     data, plan = prepared.data, prepared.plan
     scored = "validation" if config.split.validation else "test"
     _LOGGER.info(
-        "%s on %s: %d training and %d %s images of %d identities; %d steps of %d images",
-        config.task, data.train.source.name, len(data.train), len(data.test), scored, data.train.classes,
+        "%s on %s: %d training and %d %s images of %s; %d steps of %d images",
+        config.task, data.train.source.name, len(data.train), len(data.test), scored, data.train.people,
         plan.steps, plan.batch_size,
     )  # fmt: skip
     _LOGGER.info("student %s_%d %s", config.network.network, config.network.width_divisor, prepared.start)

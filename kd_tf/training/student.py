@@ -6,7 +6,14 @@ import tensorflow as tf
 
 from kd_tf.data.aligned import unaligned
 from kd_tf.data.dataset import FaceData
-from kd_tf.distillers import AlignmentDistiller, ClassificationDistiller, Distiller, HintDistiller, VerificationDistiller
+from kd_tf.distillers import (
+    AlignmentDistiller,
+    ClassificationDistiller,
+    Distiller,
+    EmbeddingDistiller,
+    HintDistiller,
+    VerificationDistiller,
+)
 from kd_tf.distillers.terms import TeacherTargets
 from kd_tf.errors import InputError
 from kd_tf.evaluation.baselines import mean_shape
@@ -32,6 +39,7 @@ _DISTILLERS = {
     "classification": ClassificationDistiller,
     "alignment": AlignmentDistiller,
     "verification": VerificationDistiller,
+    "embedding": EmbeddingDistiller,
     "hint": HintDistiller,
 }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from kd_tf.evaluation.score import COSINE
 from kd_tf.training.run_directory import RunDirectory
 
 # The flags that say how images are seen when a run is scored.
@@ -10,6 +11,8 @@ _SEEN = ("image_size", "central_fraction", "align")
 
 def teacher_scores(teacher: str | None, fingerprint: str, flagfile: str) -> dict[str, float]:
     """The `metrics.json` of a teacher's run, where it was trained and scored on the same images, seen in the same way; else empty.
+
+    What it has in common with a teacher of its own is left out.
 
     Args:
       teacher: `--teacher`; a cache does not know whose run it was filled from.
@@ -20,7 +23,9 @@ def teacher_scores(teacher: str | None, fingerprint: str, flagfile: str) -> dict
     records = directory.records() if directory and directory.finished else []
     if not records or records[-1]["data"].get("fingerprint") != fingerprint:
         return {}
-    return directory.metrics() if _views(records[-1]["flags"]) == _views(flagfile.splitlines()) else {}
+    if _views(records[-1]["flags"]) != _views(flagfile.splitlines()):
+        return {}
+    return {name: score for name, score in directory.metrics().items() if name != COSINE}
 
 
 def _views(lines: Iterable[str]) -> set[str]:

@@ -16,6 +16,7 @@ from kd_tf.flags import data_flags, distillation_flags, run_flags
 from kd_tf.networks.face_network import NetworkConfig, make_face_network
 from kd_tf.networks.stored import save_network
 from kd_tf.training.config import DistillationConfig, RunConfig, VerificationConfig
+from tests.images import write_text
 from tests.runs import small_run
 
 TEACHER = "--teacher=/runs/teacher"
@@ -129,6 +130,7 @@ def test_one_parse_leaves_nothing_behind():
             hint_stage="stage4",
         ),
         small_run("/runs/x", distillation=DistillationConfig(teacher="/t", cosine_weight=1.0, distance_weight=25.0, angle_weight=50.0)),
+        small_run("/runs/x", task="embedding", distillation=DistillationConfig(teacher_cache="/cache", beta=1.0, normalize_hidden=True)),
         small_run(
             "/runs/x",
             source=SourceConfig("ms_celeb_1m:/ms1m", 5, "/lists/lfw.txt", "/lists/clean.txt", "/index"),
@@ -144,7 +146,7 @@ def test_one_parse_leaves_nothing_behind():
             training={"seed": 5},
         ),
     ],
-    ids=["classification", "alignment", "hint", "embeddings", "large_data", "verification"],
+    ids=["classification", "alignment", "hint", "relations", "embedding", "large_data", "verification"],
 )
 def test_a_flagfile_is_read_as_the_run_that_wrote_it(tmp_path, config):
     (tmp_path / "flags.txt").write_text(config.flagfile())
@@ -213,3 +215,42 @@ def test_the_program_refuses_in_one_line(tmp_path):
     assert result.returncode == 2
     assert result.stderr == "kd-distill: --targets=soft sets all weights: leave out --alpha\n"
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("program", "given", "message"),
+    [
+        (
+            "kd-train",
+            ["--task=embedding"],
+            "--task=embedding learns the teacher's hidden layer alone: give kd-distill a --teacher or --teacher_cache and --targets=hidden "
+            "(--alpha=0 --beta=1); the loss has nothing",
+        ),
+        # The weight that --alpha has where it is not given.
+        (
+            "kd-distill",
+            ["--task=embedding", TEACHER],
+            "--task=embedding learns the teacher's hidden layer alone: give --targets=hidden (--alpha=0 --beta=1); the loss has soft",
+        ),
+        (
+            "kd-distill",
+            ["--task=embedding", "--targets=hidden"],
+            "--beta=1.0 needs a teacher: give --teacher or --teacher_cache, or --beta=0",
+        ),
+        (
+            "kd-train",
+            ["--data=folder:PHOTOS"],
+            "folder:PHOTOS has no labels, which --task=classification needs: give --data that has them; kd-distill --task=embedding learns "
+            "from a teacher without them",
+        ),
+    ],
+)
+def test_what_cannot_be_learned_without_labels_or_a_teacher(tmp_path, program, given, message):
+    photos = tmp_path / "photos"
+    for number in range(5):
+        write_text(photos / f"{number}.jpg", "")
+    given = [each.replace("PHOTOS", str(photos)) for each in given]
+    command = [os.path.join(os.path.dirname(sys.executable), program), f"--model_dir={tmp_path}/run", "--steps=1", *given]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert (result.returncode, result.stderr) == (2, f"{program}: {message}\n".replace("PHOTOS", str(photos)))
+    assert os.listdir(tmp_path) == ["photos"]

@@ -1,3 +1,4 @@
+import logging
 import os
 import shutil
 
@@ -6,6 +7,7 @@ import pytest
 
 from kd_tf.data.folder import open_folder
 from kd_tf.data.source import FileSource
+from kd_tf.data.split import SplitConfig, train_and_test
 from kd_tf.errors import InputError
 from tests.images import FOREIGN_NAME, write_people, write_text
 
@@ -45,11 +47,46 @@ def test_missing_folder(tmp_path):
 
 
 def test_no_images(tmp_path):
-    """Images right below the path have no identity."""
-    write_text(tmp_path / "1.jpg", "")
+    write_text(tmp_path / "a" / "notes.txt", "")
+    write_text(tmp_path / ".1.jpg", "")
     with pytest.raises(InputError) as error:
         open_folder(str(tmp_path))
-    assert str(error.value) == f"{tmp_path} has no images: expected {tmp_path}/IDENTITY/IMAGE with one of .jpg, .jpeg, .png, .bmp, .gif"
+    assert str(error.value) == (
+        f"{tmp_path} has no images: expected {tmp_path}/IDENTITY/IMAGE, or {tmp_path}/IMAGE without labels, with one of .jpg, .jpeg, .png, "
+        ".bmp, .gif"
+    )
+
+
+def test_images_alone_have_no_labels(tmp_path):
+    """Each is an identity of its own, whatever folders without images there are."""
+    for path in ("b.JPG", "a.png", "10.bmp", ".hidden.jpg", "notes.txt", "empty/notes.txt", "deep/er/1.jpg"):
+        write_text(tmp_path / path, path)
+    source = open_folder(str(tmp_path))
+    assert source.labelled is False
+    assert source.identity_names == source.paths == ["10.bmp", "a.png", "b.JPG"]
+    assert source.identities.tolist() == [0, 1, 2]
+    assert source.read([2, 0]) == [b"b.JPG", b"10.bmp"]
+    splits = [
+        train_and_test(open_folder(str(_many(tmp_path / "many"))), SplitConfig(split, 3)) for split in ("random", "identity_disjoint")
+    ]
+    for half, other in zip(*splits, strict=True):
+        assert half.records.tolist() == other.records.tolist() and half.people == "unknown people"
+
+
+def _many(folder):
+    for number in range(23):
+        write_text(folder / f"{number}.jpg", "")
+    return folder
+
+
+def test_images_beside_folders_of_people_are_ignored(tmp_path, caplog):
+    for path in ("1.jpg", "2.jpg", "ann/1.jpg", "bob/1.jpg", "bob/2.jpg"):
+        write_text(tmp_path / path, "")
+    with caplog.at_level(logging.WARNING, "kd_tf"):
+        source = open_folder(str(tmp_path))
+    assert source.labelled is True
+    assert source.paths == ["ann/1.jpg", "bob/1.jpg", "bob/2.jpg"]
+    assert caplog.messages == [f"{tmp_path}: 2 images beside the 2 folders of people are ignored"]
 
 
 def test_fingerprint_changes_with_the_files(tmp_path):

@@ -13,6 +13,7 @@ class MemorySource:
     """A `Source` of given images; an exception in place of one is raised when it is read."""
 
     name = "memory"
+    labelled = True
     trusted = False
     aspect_ratio = 1.0
 

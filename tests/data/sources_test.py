@@ -1,16 +1,21 @@
+import json
 import os
 import zipfile
 
+import numpy as np
 import pytest
 
+from kd_tf.data.image_cache import cache_images
 from kd_tf.data.packed.pack import PackConfig, pack
 from kd_tf.data.sources import SourceConfig, open_source
+from kd_tf.data.subset import Subset
+from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
 from tests.data.celeba.files import NAMES, write_celeba
 from tests.data.ms_celeb_1m.tsv import jpeg, people_rows, write_rows
 from tests.data.packed_files import make_source
 from tests.data.recordio.writer import face_pack, write_pack
-from tests.images import write_people, write_text
+from tests.images import smooth_image, write_image, write_people, write_text
 
 NAMED = ("casia_webface", "celeba", "folder", "lfw", "ms_celeb_1m", "packed", "recordio")
 # Which data sets take which flag.
@@ -191,3 +196,27 @@ def test_a_flag_of_another_data_set(flag, name):
 def test_nobody_is_left(tmp_path):
     write_people(tmp_path, {"ann": 1, "bob": 2})
     assert refusal(f"folder:{tmp_path}", min_images=3) == f"folder:{tmp_path}: no identity has --min_images=3 images; the most is 2"
+
+
+def test_all_sources_of_people_are_labelled(tmp_path):
+    assert {open_source(SourceConfig(data)).labelled for data in (*every_source(tmp_path), "synthetic")} == {True}
+
+
+def test_what_has_no_labels_has_none_in_another_form(tmp_path):
+    """Packed, in parts, or decoded once."""
+    for number in range(6):
+        write_image(tmp_path / "photos" / f"{number}.png", smooth_image(number))
+    source = open_source(SourceConfig(f"folder:{tmp_path}/photos"))
+    pack(source, PackConfig(f"{tmp_path}/packed"))
+    packed = open_source(SourceConfig(f"packed:{tmp_path}/packed"))
+    assert packed.labelled is False and packed.identity_names == [f"{number}.png" for number in range(6)]
+    cached, _ = cache_images(source, ViewConfig(image_size=16), str(tmp_path / "cache"))
+    assert (cached.labelled, Subset(source, np.array([1, 4])).labelled) == (False, False)
+
+
+def test_a_pack_of_an_earlier_version_has_labels(tmp_path):
+    pack(make_source(4), PackConfig(str(tmp_path)))
+    manifest = json.loads((tmp_path / "packed.json").read_text())
+    assert manifest.pop("labelled") is True
+    (tmp_path / "packed.json").write_text(json.dumps(manifest))
+    assert open_source(SourceConfig(f"packed:{tmp_path}")).labelled is True

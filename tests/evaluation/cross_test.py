@@ -17,7 +17,8 @@ from kd_tf.data.views import ViewConfig, evaluation_view, make_canvas
 from kd_tf.errors import InputError
 from kd_tf.evaluation.evaluate import EvaluationConfig, evaluate
 from kd_tf.export.saved_model import export_saved_model
-from kd_tf.networks.stored import save_network
+from kd_tf.networks.projection import Projection, project_network
+from kd_tf.networks.stored import load_network, save_network
 from tests.evaluation.evaluate_test import accuracy, lfw_pairs
 from tests.images import smooth_image, write_text
 
@@ -179,6 +180,16 @@ def test_a_student_as_wide_as_its_teacher_needs_no_projection(runs, teacher, tmp
     store_run(tmp_path / "student", teacher, f"--teacher={runs}/teacher\n--beta=0.5\n")
     scores = evaluate(config(tmp_path / "student" / "student.keras", "retrieval"))
     assert scores["rank1"] == scores["teacher_rank1"] == scores["student_rank1"]
+
+
+@pytest.mark.parametrize("weights", ["--task=embedding\n--beta=1.0\n", "--task=embedding\n--beta=0.0\n--cosine_weight=1.0\n"])
+def test_a_student_that_answers_in_its_teachers_space(runs, tmp_path, weights):
+    """That of an embedding run: it has learned the hidden layer by one term or another, and its projection is its last layer."""
+    kernel, bias = load_network(str(runs / "teacher"), "model", image_size=16).get_layer("embed").get_weights()
+    projected = project_network(make_network(None, 4), Projection(kernel, bias))
+    store_run(tmp_path / "student", projected, f"{weights}--teacher={runs}/teacher\n")
+    scores = evaluate(config(tmp_path / "student", "retrieval"))
+    assert scores["rank1"] == scores["student_rank1"] == scores["teacher_rank1"] == evaluate(config(runs / "exact", "retrieval"))["rank1"]
 
 
 def test_another_teacher_is_taken_and_warned_of(runs, student, teacher, projection, tmp_path, caplog):

@@ -10,6 +10,7 @@ class GreySource:
     """Record `i` is a picture of grey level `levels[i]`."""
 
     name = "grey"
+    labelled = True
     aspect_ratio = 1.0
     official_test = None
 

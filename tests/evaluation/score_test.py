@@ -88,6 +88,14 @@ def test_a_split_without_landmarks():
         score_network(make_grey_network(), grey_split([1, 2], [0, 1]), VIEW, ("landmarks",))
 
 
+@pytest.mark.parametrize("protocol", ["classification", "retrieval"])
+def test_images_without_labels(monkeypatch, protocol):
+    split = grey_split([1, 2], [0, 1])
+    monkeypatch.setattr(split.source, "labelled", False)
+    with pytest.raises(InputError, match=f"^grey has no labels, which --protocol={protocol} needs: give --data that has them; "):
+        score_network(make_grey_network(), split, VIEW, (protocol,))
+
+
 def test_strangers_cannot_be_classified():
     split = grey_split([1, 2, 3], [0, 1, 2])
     split = dataclasses.replace(split, classes=2)

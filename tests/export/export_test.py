@@ -313,7 +313,7 @@ def test_the_proof_table(run, network, exported, tmp_path, monkeypatch):
     assert [row["milliseconds_2_threads"] for row in rows] == [0, 2, 4, 6, 8, 10, 12]
     assert (found["score"], found["images"], found["image"]) == ("top1", 12, [24, 24])
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
-    assert lines[0] == ["", "parameters", "MB", "top-1 %", "ms, 1 thread", "ms, 2 threads"]
+    assert lines[0] == ["", "parameters", "MB", "top-1, %", "ms, 1 thread", "ms, 2 threads"]
     assert lines[4] == ["ONNX float32", f"{parameters:,}", f"{rows[2]['megabytes']:.3f}", f"{top1:.2f}", "2.00", "4.00"]
 
 

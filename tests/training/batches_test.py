@@ -5,13 +5,14 @@ import pytest
 from kd_tf.data.split import SplitConfig
 from kd_tf.errors import InputError
 from kd_tf.training.batches import _without_empty_parts, plan_batches
-from kd_tf.training.config import VerificationConfig
+from kd_tf.training.config import DistillationConfig, VerificationConfig
 from kd_tf.training.prepared import open_run_data
-from tests.images import write_people
+from tests.images import smooth_image, write_image, write_people
 from tests.runs import SOURCE, small_run
 
 DISJOINT = SplitConfig("identity_disjoint")
 JOINT = VerificationConfig(identity_weight=1.0)
+TAUGHT = DistillationConfig(teacher="/runs/teacher", beta=1.0)
 TEN_PEOPLE = dataclasses.replace(SOURCE, identities=10)
 
 
@@ -30,11 +31,14 @@ def _plan(**changes):
         ("verification", JOINT, SplitConfig(), ("retrieval",), True),
         ("verification", JOINT, DISJOINT, ("retrieval",), False),
         ("alignment", VerificationConfig(), DISJOINT, ("landmarks",), True),
+        ("embedding", VerificationConfig(), SplitConfig(), ("retrieval",), True),
+        ("embedding", VerificationConfig(), DISJOINT, ("retrieval",), True),
     ],
 )
 def test_strangers_are_scored_by_what_needs_no_label(task, verification, split, protocols, tests):
     """The loss of a batch of strangers cannot be had where it reads labels."""
-    plan = _plan(task=task, verification=verification, split=split, training={"identities_per_batch": 3})
+    distillation = TAUGHT if task == "embedding" else DistillationConfig()
+    plan = _plan(task=task, verification=verification, split=split, training={"identities_per_batch": 3}, distillation=distillation)
     assert (plan.protocols, plan.tests) == (protocols, tests)
 
 
@@ -49,6 +53,29 @@ def test_strangers_with_one_picture_each_score_nothing(tmp_path):
     message = "^the 2 test images are of people that are not trained on, and none of them has a second image$"
     with pytest.raises(InputError, match=message):
         _plan(source=dataclasses.replace(SOURCE, data=f"folder:{root}"), split=DISJOINT)
+
+
+@pytest.fixture
+def unlabelled(tmp_path):
+    """Ten photographs of nobody knows whom."""
+    for number in range(10):
+        write_image(tmp_path / f"{number}.png", smooth_image(number))
+    return dataclasses.replace(SOURCE, data=f"folder:{tmp_path}")
+
+
+def test_photographs_without_labels_are_not_scored_by_retrieval(unlabelled):
+    plan = _plan(source=unlabelled, task="embedding", distillation=TAUGHT)
+    assert (plan.protocols, plan.tests, plan.batch_size) == ((), True, 8)
+
+
+@pytest.mark.parametrize("task", ["classification", "verification"])
+def test_tasks_that_need_labels(unlabelled, task):
+    with pytest.raises(InputError) as error:
+        _plan(source=unlabelled, task=task)
+    assert str(error.value) == (
+        f"{unlabelled.data} has no labels, which --task={task} needs: give --data that has them; kd-distill --task=embedding learns from a "
+        "teacher without them"
+    )
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,14 @@ def test_scores_come_later(tmp_path, value, checkpoints):
     assert (found.phase, found.scores, found.rank) == ("evaluated", {"loss": 0.5, "top1": 40.0}, 40.0)
 
 
+def test_what_has_no_score_of_its_own_is_ranked_by_its_loss(tmp_path, value, checkpoints):
+    """Embeddings and hints."""
+    for step, loss in enumerate([0.9, 0.2, 0.4, 0.5, 0.6], start=1):
+        save(checkpoints, value, step)
+        checkpoints.add_scores(step, {"loss": loss, "cosine_agreement": 0.5})
+    assert names(tmp_path) == ["step_000000002", "step_000000004", "step_000000005"]
+
+
 def test_the_last_and_the_best_are_kept(tmp_path, value, checkpoints):
     for step, top1 in enumerate([10.0, 30.0, 20.0, 25.0, 26.0], start=1):
         save(checkpoints, value, step)

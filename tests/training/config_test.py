@@ -56,6 +56,30 @@ def test_a_hint_is_learned_alone(distillation, terms):
 
 
 @pytest.mark.parametrize(
+    ("distillation", "give", "terms"),
+    [
+        ({}, "give kd-distill a --teacher or --teacher_cache and", "nothing"),
+        (TEACHER, "give", "nothing"),
+        ({**TEACHER, "alpha": 1.0}, "give", "soft"),
+        ({"teacher_cache": "/cache", "alpha": 1.0, "beta": 1.0}, "give", "soft, hidden"),
+        ({**TEACHER, "logits_weight": 1.0}, "give", "logits"),
+    ],
+)
+def test_an_embedding_is_learned_from_the_hidden_layer_alone(distillation, give, terms):
+    with pytest.raises(InputError) as error:
+        small_run("runs/x", task="embedding", distillation=DistillationConfig(**distillation))
+    assert str(error.value) == (
+        f"--task=embedding learns the teacher's hidden layer alone: {give} --targets=hidden (--alpha=0 --beta=1); the loss has {terms}"
+    )
+
+
+@pytest.mark.parametrize("teacher", [TEACHER, {"teacher_cache": "/cache"}])
+def test_an_embedding_is_learned_from_a_teacher_that_runs_or_is_stored(teacher):
+    config = small_run("runs/x", task="embedding", distillation=DistillationConfig(**teacher, beta=1.0))
+    assert (config.program, config.reads_labels) == ("kd-distill", False)
+
+
+@pytest.mark.parametrize(
     ("task", "identity_weight", "reads"),
     [("classification", 0.0, True), ("alignment", 1.0, False), ("verification", 0.0, False), ("verification", 0.5, True)],
 )
@@ -64,7 +88,7 @@ def test_which_losses_read_labels(task, identity_weight, reads):
 
 
 def test_an_unknown_task():
-    with pytest.raises(InputError, match="^--task=detection is unknown; known: classification, alignment, verification, hint$"):
+    with pytest.raises(InputError, match="^--task=detection is unknown; known: classification, alignment, verification, embedding, hint$"):
         small_run("runs/x", task="detection")
 
 

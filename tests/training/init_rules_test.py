@@ -1,7 +1,7 @@
 import pytest
 
 from kd_tf.errors import InputError
-from kd_tf.training.config import DistillationConfig
+from kd_tf.training.config import TASKS, DistillationConfig
 from kd_tf.training.init_rules import INIT_RULES, SCRATCH, check_init_rule
 from tests.runs import small_run
 
@@ -18,6 +18,7 @@ STARTS = {
     "aligner": ("alignment", DistillationConfig()),
     "small_aligner": ("alignment", TAUGHT),
     "verifier": ("verification", DistillationConfig()),
+    "embedder": ("embedding", TAUGHT),
 }
 # By rule and task of the run that starts: what it may start from.
 ACCEPTED = {
@@ -78,6 +79,7 @@ def test_a_start_is_what_the_rule_says_or_refused(runs, rule, task, start):
     [
         ("fitnet", "hint", "classification and alignment and verification"),
         ("pretrain", "hint", "classification and alignment and verification"),
+        ("fitnet", "embedding", "classification and alignment and verification"),
         ("ours", "alignment", "classification"),
         ("ours", "verification", "classification"),
         ("distill", "classification", "alignment and verification"),
@@ -99,7 +101,7 @@ def test_a_rule_needs_a_run(tmp_path, rule, task):
     assert _refusal(rule, init, task) == f"--init_rule={rule} starts from {DEMANDS[rule]}, but --init={init} is no run directory"
 
 
-@pytest.mark.parametrize("task", ["classification", "alignment", "verification", "hint"])
+@pytest.mark.parametrize("task", TASKS)
 def test_from_scratch_means_without_a_start(task):
     check_init_rule(SCRATCH, None, task)
     assert _refusal(SCRATCH, "/runs/x", task) == "--init_rule=scratch starts from random weights, but --init=/runs/x is given"

@@ -35,6 +35,7 @@ class MSCelebSource:
 
     landmarks = None
     official_test = None
+    labelled = True
     trusted = False
     aspect_ratio = 1.0
 

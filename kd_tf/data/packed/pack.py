@@ -75,6 +75,7 @@ def _finish(source: Source, config: PackConfig, shards: list[Shard], work: str) 
         "aspect_ratio": source.aspect_ratio,
         "shards": [len(note["records"]) for note in notes],
         "identity_names": list(source.identity_names),
+        "labelled": source.labelled,
         "fingerprint": fingerprint_of(source.identity_names, records),
     }
     _write(records, manifest, config.output, work)

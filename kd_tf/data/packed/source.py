@@ -5,7 +5,7 @@
 | `images-00000-of-00012.array_record` | the encoded images of consecutive records |
 | `records.npz` | `identities`, `checksums` (CRC-32 of each encoded image) and, where there are any, `landmarks` and `official_test` |
 | `contact_sheet.jpg` | up to 64 of the images, with names, for a person to look at |
-| `packed.json` | what was packed: `version`, `source`, `resize`, `shards` (records in each), `identity_names`, `fingerprint` |
+| `packed.json` | what was packed: `version`, `source`, `resize`, `shards` (records in each), `identity_names`, `labelled`, `fingerprint` |
 
 `packed.json` is written last: where it is, the pack is whole. `fingerprint` is a digest of the names and of `records.npz`, and so, through
 the checksums, of every image: it finds a damaged `records.npz`, and stays what it is when the same records are packed again.
@@ -51,6 +51,8 @@ class PackedSource:
         self.identities = records["identities"]
         self.landmarks = records.get("landmarks")
         self.official_test = records.get("official_test")
+        # Packs of earlier versions do not say.
+        self.labelled = manifest.get("labelled", True)
         self.aspect_ratio = manifest["aspect_ratio"]
         self._path = path
         self._fingerprint = manifest["fingerprint"]

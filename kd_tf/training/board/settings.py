@@ -24,7 +24,7 @@ def write_settings(config: RunConfig) -> None:
     """Into the default writer, where a process begins."""
     # Indented, it is shown as it is.
     tf.summary.text("flags", _readable("".join(f"    {line}\n" for line in config.flagfile().splitlines())), step=0)
-    metrics = [hparams.Metric(f"score/{name}", display_name=f"{title}, %") for name, title in TITLES.items()]
+    metrics = [hparams.Metric(f"score/{name}", display_name=title) for name, title in TITLES.items()]
     hparams.hparams_config([hparams.HParam(name) for name in COLUMNS], metrics)
     hparams.hparams(compared_values(config), trial_id=row_name(config.model_dir))
 

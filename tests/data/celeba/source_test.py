@@ -78,7 +78,7 @@ def test_listswrite_kaggle_with_identities(tmp_path):
     _assert_is_celeba(open_celeba(str(root)), root, "img_align_celeba/img_align_celeba")
 
 
-def test_the_copy_of_kaggle_is_for_alignment_only(tmp_path):
+def test_the_copy_of_kaggle_has_no_labels(tmp_path):
     """All images are of one unknown person; hidden files and what is no image do not count."""
     root = write_kaggle(tmp_path)
     for name in ("._000001.jpg", "Thumbs.db"):
@@ -87,6 +87,7 @@ def test_the_copy_of_kaggle_is_for_alignment_only(tmp_path):
     assert source.paths == NAMES
     assert source.identity_names == ["unknown"]
     assert source.identities.tolist() == [0] * 5
+    assert source.labelled is False and open_celeba(str(write_celeba(tmp_path / "official"))).labelled is True
     _assert_is_annotated(source)
     train, test = train_and_test(source, SplitConfig("official"))
     assert (train.records.tolist(), test.records.tolist()) == ([0, 2, 4], [1, 3])

@@ -30,6 +30,7 @@ from kd_tf.training.run_directory import RunDirectory
 from kd_tf.training.strategy import get_strategy
 from kd_tf.training.teacher_scores import teacher_scores
 from kd_tf.training.workers import this_worker
+from tests.images import write_text
 from tests.networks_for_tests import make_network
 from tests.runs import small_run
 from tests.training.events import values_of, written
@@ -82,6 +83,13 @@ def test_a_teacher_is_scored_by_its_own_run_where_that_saw_the_same(runs):
     assert teacher_scores(path, fingerprint, dataclasses.replace(runs["teacher"], view=other_crop).flagfile()) == {}
     assert teacher_scores(os.path.join(path, "student.keras"), fingerprint, flagfile) == {}
     assert teacher_scores(None, fingerprint, flagfile) == {}
+
+
+def test_what_a_teacher_has_in_common_with_its_own_is_no_score_of_it(runs, tmp_path):
+    flagfile = runs["teacher"].flagfile()
+    write_text(tmp_path / "run.json", json.dumps([{"data": {"fingerprint": "7"}, "flags": flagfile.splitlines()}]))
+    write_text(tmp_path / "metrics.json", json.dumps({"rank1": 80.0, "cosine": 0.9}))
+    assert teacher_scores(str(tmp_path), "7", flagfile) == {"rank1": 80.0}
 
 
 def test_the_first_images_are_those_of_the_first_step(runs, monkeypatch):
