@@ -14,7 +14,8 @@ class RootMeanSquare(tf.keras.metrics.Mean):
 
     def result(self):
         """NaN before the first value."""
-        return tf.sqrt(tf.where(self.count > 0, super().result(), float("nan")))
+        # In mixed precision a variable of several replicas cannot be compared as it is.
+        return tf.sqrt(tf.where(tf.convert_to_tensor(self.count) > 0, super().result(), float("nan")))
 
 
 class GradientBalance:

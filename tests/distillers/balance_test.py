@@ -252,3 +252,12 @@ def test_measuring_changes_no_bit_of_what_is_trained(monkeypatch, make, options)
     unmeasured, history = _trained(make, **options)
     assert np.isnan(history["soft_gradient"]).all()
     assert_same_bits(measured, unmeasured)
+
+
+def test_two_replicas_measure_in_mixed_precision_too(mirrored):
+    """Their variables are others then, which cannot be compared with numbers as they are."""
+    images, targets = make_batch(0)
+    with precision_policy("mixed_bfloat16"), mirrored.scope():
+        distiller = _compiled(ClassificationDistiller(make_network(1), make_network(2), alpha=1.0))
+    history = distiller.fit(tf.data.Dataset.from_tensors((images, targets)).unbatch().batch(8), verbose=0).history
+    assert all(np.isfinite(history[f"{name}{GRADIENT}"]).all() and history[f"{name}{GRADIENT}"][0] > 0 for name in ("identity", "soft"))
