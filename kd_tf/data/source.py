@@ -23,6 +23,7 @@ class Source(Protocol):
         only where some may be left out.
       aspect_ratio: width over height of the images that have landmarks: errors are measured in pixels, and landmarks are fractions.
       official_test: bool `[records]`, which records the data set's own division keeps for testing, or None.
+      folds: int64 `[records]`, the fold of each record's person, from 0, where the data set divides its people into folds, or None.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Source(Protocol):
     identities: np.ndarray
     landmarks: np.ndarray | None
     official_test: np.ndarray | None
+    folds: np.ndarray | None
     trusted: bool
     aspect_ratio: float
 
@@ -56,6 +58,7 @@ class FileSource:
       labels: the identity's name of each record.
       landmarks: as in `Source`.
       official_test: as in `Source`.
+      folds: as in `Source`.
       aspect_ratio: as in `Source`.
     """
 
@@ -70,11 +73,13 @@ class FileSource:
         landmarks: np.ndarray | None = None,
         *,
         official_test: np.ndarray | None = None,
+        folds: np.ndarray | None = None,
         aspect_ratio: float = 1.0,
     ):
         self.name = name
         self.landmarks = landmarks
         self.official_test = official_test
+        self.folds = folds
         self.aspect_ratio = aspect_ratio
         names, identities = np.unique(np.asarray(labels, dtype=np.str_), return_inverse=True)
         self.identity_names = names.tolist()
@@ -128,6 +133,7 @@ class DerivedSource:
         self.identities = source.identities
         self.landmarks = source.landmarks
         self.official_test = source.official_test
+        self.folds = source.folds
         self.trusted = source.trusted
         self.aspect_ratio = source.aspect_ratio
         self._source = source

@@ -25,6 +25,7 @@ class PackSource:
 
     identity_names = ("unknown",)
     official_test = None
+    folds = None
     trusted = False
     aspect_ratio = 1.0
 

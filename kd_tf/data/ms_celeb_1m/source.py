@@ -35,6 +35,7 @@ class MSCelebSource:
 
     landmarks = None
     official_test = None
+    folds = None
     trusted = False
     aspect_ratio = 1.0
 

@@ -34,6 +34,7 @@ class RecordIOSource:
 
     landmarks = None
     official_test = None
+    folds = None
     trusted = False
     aspect_ratio = 1.0
 

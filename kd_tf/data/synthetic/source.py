@@ -26,6 +26,7 @@ class SyntheticSource:
     """
 
     official_test = None
+    folds = None
     trusted = True
     aspect_ratio = 1.0
 
