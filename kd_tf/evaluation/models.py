@@ -16,12 +16,16 @@ from kd_tf.data.split import Split
 from kd_tf.data.views import ViewConfig, evaluation_view, make_canvas
 from kd_tf.errors import InputError
 from kd_tf.evaluation.answers import Answers
+from kd_tf.evaluation.baselines import pixel_network
 from kd_tf.evaluation.embeddings import StoredEmbeddings
 from kd_tf.evaluation.exported import ExportedModel
 from kd_tf.evaluation.predict import predict
 from kd_tf.evaluation.programs import is_exported
 from kd_tf.networks.face_network import output_shapes
 from kd_tf.networks.stored import load_network
+
+# What stands in the place of a model's path, and is none.
+PIXELS = "pixels"
 
 
 class ScoredModel(Protocol):
@@ -96,7 +100,8 @@ def open_model(path: str, view: ViewConfig, image_cache: str | None = None, *, c
     """Opens what `--model` names.
 
     Args:
-      path: a `.npz` file of embeddings, a SavedModel, `.tflite` or `.onnx` file that `kd-export` wrote, or what `load_network` takes.
+      path: a `.npz` file of embeddings, a SavedModel, `.tflite` or `.onnx` file that `kd-export` wrote, what `load_network` takes, or
+        `PIXELS`, the images themselves (see `pixel_network`), in the place of a network; a path to what is called so is longer.
       view: how a network sees images; an exported model has its own inside.
       image_cache: for networks.
       cache_all: likewise; see `NetworkModel`.
@@ -104,8 +109,9 @@ def open_model(path: str, view: ViewConfig, image_cache: str | None = None, *, c
     Raises:
       InputError: it cannot be read, or cannot use `image_cache`.
     """
-    if not path.endswith(".npz") and not is_exported(path):
-        return NetworkModel(load_network(path, "model", image_size=view.image_size), view, image_cache, cache_all=cache_all)
+    if path == PIXELS or not (path.endswith(".npz") or is_exported(path)):
+        network = pixel_network() if path == PIXELS else load_network(path, "model", image_size=view.image_size)
+        return NetworkModel(network, view, image_cache, cache_all=cache_all)
     if image_cache:
         raise InputError(f"--image_cache={image_cache} holds what a network sees, which --model={os.path.basename(path)} does not look at")
     return StoredEmbeddings(path) if path.endswith(".npz") else ExportedModel(path)
