@@ -37,7 +37,8 @@ from kd_tf.training.caching import cache_teacher, import_teacher
 
 TEACHER_FLAGS = (
     distillation_flags.TEACHER, data_flags.SKIP_BROKEN, data_flags.SPLIT, data_flags.SPLIT_SEED, data_flags.VALIDATION,
-    data_flags.IMAGE_CACHE, data_flags.IMAGE_SIZE, data_flags.CENTRAL_FRACTION, data_flags.ALIGN, data_flags.VIEWS, data_flags.JITTER,
+    data_flags.TEST_FOLDS, data_flags.IMAGE_CACHE, data_flags.IMAGE_SIZE, data_flags.CENTRAL_FRACTION, data_flags.ALIGN, data_flags.VIEWS,
+    data_flags.JITTER,
     training_flags.BATCH_SIZE, training_flags.PRECISION, training_flags.STRATEGY, training_flags.SEED, cache_flags.WORKER,
 )  # fmt: skip
 for flag in (*data_flags.SOURCE_FLAGS, *TEACHER_FLAGS):

@@ -4,6 +4,7 @@
     kd-evaluate --model=runs/student --protocol=lfw --data=lfw:DIR --flip --output=scores_lfw
     kd-evaluate --model=embeddings.npz --protocol=bin --data=bin:cfp_fp.bin
     kd-evaluate --model=runs/student --protocol=retrieval --cross
+    kd-evaluate --model=pixels --protocol=lfw --data=lfw:DIR --image_size=64 --central_fraction=0.6 --test_folds=7,8
 
 --model is a run directory, a Keras model, what kd-export wrote (the folder of a SavedModel, a .tflite or an .onnx file, each given whole
 photographs) or a .npz file of embeddings made elsewhere:
@@ -15,6 +16,9 @@ photographs) or a .npz file of embeddings made elsewhere:
 
 Where the model is a run, data flags that are not given have that run's values, so that its own test split is scored. Of that,
 --skip_broken=N leaves out and logs up to N images that cannot be read or decoded (`skipped` says how many).
+
+--model=pixels is what a network must beat: the images as one of --image_size would see them, shrunk to 32x32, are their own embeddings,
+0 to 255, neither centred nor normalised (--distance normalises as it says). --model=./pixels is a run of that name.
 
     protocol         of          scores                                pictures
     classification   test split  top1, top5                            mistakes
@@ -31,6 +35,10 @@ lfw and bin take the threshold that is best on the other folds. --distance is wh
 vectors, raw_squared_l2 between hidden layers that are not normalised. --flip adds the embedding of the flipped image (retrieval, lfw,
 bin). Faces in a .bin file are cut out already: --central_fraction=1 shows a network the middle 7/8 of their width and height, --align
 all of them.
+
+--test_folds=7,8 (lfw; where it is not given, that of the run) scores the pairs of these folds alone, with the threshold that is best on
+all others together, and adds lfw_pairs_standard_error: two folds say little of the spread, so it is that of the pairs themselves, which
+may err together where they share a person. A run that was trained with --split=official and the same folds has not met these people.
 
 --cross (retrieval, lfw, bin) tells what happens when a student replaces its teacher in service and the gallery stays: the student's
 embeddings, projected by projection.npz of a run distilled with --beta above 0, are compared with the teacher's (of a pair, the first

@@ -47,6 +47,7 @@ for flag in (
     data_flags.SPLIT,
     data_flags.SPLIT_SEED,
     data_flags.VALIDATION,
+    data_flags.TEST_FOLDS,
     data_flags.IMAGE_SIZE,
     data_flags.CENTRAL_FRACTION,
     data_flags.ALIGN,

@@ -9,6 +9,7 @@ from kd_tf.data.sources import SourceConfig
 from kd_tf.data.split import SPLITS, SplitConfig
 from kd_tf.data.subset import PACKAGE_LISTS
 from kd_tf.data.views import ViewConfig
+from kd_tf.flags.numbers import whole_numbers
 from kd_tf.flags.paths import absolute_path
 from kd_tf.training.run_directory import flags_of_model
 
@@ -47,6 +48,12 @@ SPLIT = flags.DEFINE_enum(
 SPLIT_SEED = flags.DEFINE_integer("split_seed", 0, "Chooses what is for testing or validation.", lower_bound=0)
 VALIDATION = flags.DEFINE_boolean(
     "validation", False, "Leave the test images alone: score a fifth of the training images instead, which are not trained on."
+)
+TEST_FOLDS = flags.DEFINE_list(
+    "test_folds",
+    None,
+    "The folds of LFW, from 1, that are held out, such as 7,8: with --split=official their people are for testing and all others are "
+    "trained on; --protocol=lfw scores their pairs with the threshold of all others. Absent: the last; --protocol=lfw scores each.",
 )
 IMAGE_CACHE = flags.DEFINE_string(
     "image_cache", None, "A folder to keep every image in, decoded and resized once. Absent: images are read (or drawn) each time."
@@ -103,7 +110,16 @@ def view_config_from_flags(run: str | None = None) -> ViewConfig:
 def split_config_from_flags(run: str | None = None) -> SplitConfig:
     """What is trained on and what is scored; `run` as above."""
     value = _values(run)
-    return SplitConfig(split=value(SPLIT), split_seed=value(SPLIT_SEED), validation=value(VALIDATION))
+    split = value(SPLIT)
+    # A run's folds say nothing where it is divided in another way now.
+    test_folds = test_folds_from_flags(run if split == "official" else None)
+    return SplitConfig(split=split, split_seed=value(SPLIT_SEED), validation=value(VALIDATION), test_folds=test_folds)
+
+
+def test_folds_from_flags(run: str | None = None) -> tuple[int, ...] | None:
+    """The folds that are held out, in ascending order; `run` as above."""
+    given = _values(run)(TEST_FOLDS)
+    return tuple(sorted(set(whole_numbers(TEST_FOLDS, given)))) if given else None
 
 
 def skip_broken_from_flags(run: str | None = None) -> int:

@@ -2,9 +2,11 @@
 
 from absl import flags
 
+from kd_tf.data.split import SplitConfig
 from kd_tf.evaluation.evaluate import ALL_PROTOCOLS, EvaluationConfig
+from kd_tf.evaluation.models import PIXELS
 from kd_tf.evaluation.pairs import DISTANCES
-from kd_tf.evaluation.score import PROTOCOLS
+from kd_tf.evaluation.verification import PAIR_PROTOCOLS
 from kd_tf.flags import data_flags, distillation_flags
 from kd_tf.flags.paths import absolute_path, absolute_teacher
 
@@ -12,7 +14,7 @@ MODEL = flags.DEFINE_string(
     "model",
     None,
     "A run directory, a Keras model, an exported SavedModel, .tflite or .onnx file, a .npz file of embeddings, or a teacher from elsewhere "
-    "(docs/TEACHERS.md).",
+    "(docs/TEACHERS.md). pixels: no network, the images themselves as one would see them (a run of that name is ./pixels).",
 )
 PROTOCOL = flags.DEFINE_enum("protocol", "classification", ALL_PROTOCOLS, "What is scored.")
 OUTPUT = flags.DEFINE_string("output", None, "A folder for metrics.json and pictures. Absent: the scores are only printed.")
@@ -25,18 +27,21 @@ CROSS = flags.DEFINE_boolean(
 
 def evaluation_config_from_flags() -> EvaluationConfig:
     """The evaluation; data flags that are not given are those of the run that is scored."""
-    model = absolute_teacher(MODEL.value)
+    model = PIXELS if MODEL.value == PIXELS else absolute_teacher(MODEL.value)
+    run = None if model == PIXELS else model
+    # Pairs need all of their images, whatever the run could do without, and are of no split; the folds of a pack are not those of people.
+    on_pairs = PROTOCOL.value in PAIR_PROTOCOLS
     return EvaluationConfig(
         model=model,
         protocol=PROTOCOL.value,
-        source=data_flags.source_config_from_flags(model),
-        view=data_flags.view_config_from_flags(model),
-        split=data_flags.split_config_from_flags(model),
+        source=data_flags.source_config_from_flags(run),
+        view=data_flags.view_config_from_flags(run),
+        split=SplitConfig() if on_pairs else data_flags.split_config_from_flags(run),
         image_cache=absolute_path(data_flags.IMAGE_CACHE.value),
-        # Pairs need all of their images, whatever the run could do without.
-        skip_broken=data_flags.skip_broken_from_flags(model if PROTOCOL.value in PROTOCOLS else None),
+        skip_broken=data_flags.skip_broken_from_flags(None if on_pairs else run),
         flip=FLIP.value,
         distance=DISTANCE.value,
         cross=CROSS.value,
         teacher=absolute_teacher(distillation_flags.TEACHER.value),
+        test_folds=data_flags.test_folds_from_flags(run if PROTOCOL.value == "lfw" else None) if on_pairs else None,
     )

@@ -40,7 +40,7 @@ def open_lfw(path: str) -> FileSource:
     annotations = os.path.join(path, "landmarks.csv")
     landmarks = _read_landmarks(annotations, paths) if os.path.exists(annotations) else None
     people = [name.split("/")[0] for name in paths]
-    return FileSource(f"lfw:{path}", root, paths, people, landmarks, official_test=_official_test(path, people))
+    return FileSource(f"lfw:{path}", root, paths, people, landmarks, **_division(path, people))
 
 
 def read_lfw_pairs(path: str, source: FileSource) -> Pairs:
@@ -105,16 +105,17 @@ def read_people_folds(path: str) -> dict[str, int]:
     return found
 
 
-def _official_test(path: str, people: list[str]) -> np.ndarray | None:
-    """Whether each record's person is in the last fold, bool `[records]`; None: there is no `people.txt`."""
+def _division(path: str, people: list[str]) -> dict[str, np.ndarray]:
+    """By `people.txt`, the fold of each record's person and whether it is the last; empty: there is no such file."""
     file = os.path.join(path, PEOPLE)
     if not os.path.exists(file):
-        return None
+        return {}
     folds = read_people_folds(path)
     for name in people:
         if name not in folds:
             raise InputError(f"{file} lacks {name}, who has images in {path}/{IMAGES}: use the file and the images of one copy of LFW")
-    return np.array([folds[name] for name in people]) == max(folds.values())
+    of_records = np.array([folds[name] for name in people])
+    return {"folds": of_records, "official_test": of_records == max(folds.values())}
 
 
 def _images_of_pair(where: str, row: list[str], matched: bool) -> tuple[str, str]:

@@ -26,6 +26,7 @@ class Source(Protocol):
         only where some may be left out.
       aspect_ratio: width over height of the images that have landmarks: errors are measured in pixels, and landmarks are fractions.
       official_test: bool `[records]`, which records the data set's own division keeps for testing, or None.
+      folds: int64 `[records]`, the fold of each record's person, from 0, where the data set divides its people into folds, or None.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Source(Protocol):
     landmarks: np.ndarray | None
     official_test: np.ndarray | None
     labelled: bool
+    folds: np.ndarray | None
     trusted: bool
     aspect_ratio: float
 
@@ -61,6 +63,7 @@ class FileSource:
       landmarks: as in `Source`.
       official_test: as in `Source`.
       labelled: as in `Source`.
+      folds: as in `Source`.
       aspect_ratio: as in `Source`.
     """
 
@@ -76,12 +79,14 @@ class FileSource:
         *,
         official_test: np.ndarray | None = None,
         labelled: bool = True,
+        folds: np.ndarray | None = None,
         aspect_ratio: float = 1.0,
     ):
         self.name = name
         self.landmarks = landmarks
         self.official_test = official_test
         self.labelled = labelled
+        self.folds = folds
         self.aspect_ratio = aspect_ratio
         names, identities = np.unique(np.asarray(labels, dtype=np.str_), return_inverse=True)
         self.identity_names = names.tolist()
@@ -136,6 +141,7 @@ class DerivedSource:
         self.landmarks = source.landmarks
         self.official_test = source.official_test
         self.labelled = source.labelled
+        self.folds = source.folds
         self.trusted = source.trusted
         self.aspect_ratio = source.aspect_ratio
         self._source = source

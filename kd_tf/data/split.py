@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kd_tf.data.folds import in_test_folds
 from kd_tf.data.source import Source
 from kd_tf.errors import InputError
 
@@ -20,15 +21,21 @@ class SplitConfig:
         identities. `official`: the division that comes with the data set.
       split_seed: chooses what is for testing (`random`, `identity_disjoint`), and what is for validation.
       validation: leaves the test records alone: a fifth of the training records, divided off in the same way, is scored instead.
+      test_folds: the folds, from 1, whose people are for testing (`official`, of a data set that has folds of people); None: as the data
+        set says, for LFW the last.
     """
 
     split: str = "random"
     split_seed: int = 0
     validation: bool = False
+    test_folds: tuple[int, ...] | None = None
 
     def __post_init__(self):
         if self.split not in SPLITS:
             raise InputError(f"--split={self.split} is unknown; known: {', '.join(SPLITS)}")
+        if self.test_folds and self.split != "official":
+            given = ",".join(map(str, self.test_folds))
+            raise InputError(f"--test_folds={given} needs --split=official, found --split={self.split}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -111,29 +118,31 @@ def train_and_test(source: Source, config: SplitConfig) -> tuple[Split, Split]:
     train, test = _divide(source, records, config)
     if config.validation:
         # Held out of the training records as the test records were; an official division has no rule for that.
-        train, test = _divide(source, train, dataclasses.replace(config, split=_VALIDATION[config.split]))
+        train, test = _divide(source, train, dataclasses.replace(config, split=_VALIDATION[config.split], test_folds=None))
     labels, classes = _labels(source, train, config)
     return Split(source, train, labels, classes), Split(source, test, labels, classes)
 
 
 def _divide(source: Source, records: np.ndarray, config: SplitConfig) -> tuple[np.ndarray, np.ndarray]:
-    for_testing = SPLITS[config.split](source, records, config.split_seed)
+    for_testing = SPLITS[config.split](source, records, config)
     return records[~for_testing], records[for_testing]
 
 
-def _random(source: Source, records: np.ndarray, seed: int) -> np.ndarray:
+def _random(source: Source, records: np.ndarray, config: SplitConfig) -> np.ndarray:
     """The paper's: a random fifth of the images."""
-    return _chosen(len(records), seed, f"{source.name} has {len(records)} images: too few for a split into training and test")
+    return _chosen(len(records), config.split_seed, f"{source.name} has {len(records)} images: too few for a split into training and test")
 
 
-def _identity_disjoint(source: Source, records: np.ndarray, seed: int) -> np.ndarray:
+def _identity_disjoint(source: Source, records: np.ndarray, config: SplitConfig) -> np.ndarray:
     """All images of a random fifth of the identities."""
     identities, inverse = np.unique(source.identities[records], return_inverse=True)
     message = f"{source.name} has {len(identities)} identities: too few for --split=identity_disjoint"
-    return _chosen(len(identities), seed, message)[inverse]
+    return _chosen(len(identities), config.split_seed, message)[inverse]
 
 
-def _official(source: Source, records: np.ndarray, seed: int) -> np.ndarray:
+def _official(source: Source, records: np.ndarray, config: SplitConfig) -> np.ndarray:
+    if config.test_folds:
+        return in_test_folds(source.folds, config.test_folds, source.name)[records]
     for_testing = source.official_test
     if for_testing is None:
         raise InputError(f"{source.name} comes with no official split; use --split=random or identity_disjoint")
@@ -142,7 +151,7 @@ def _official(source: Source, records: np.ndarray, seed: int) -> np.ndarray:
     return for_testing[records]
 
 
-SPLITS: dict[str, Callable[[Source, np.ndarray, int], np.ndarray]] = {
+SPLITS: dict[str, Callable[[Source, np.ndarray, SplitConfig], np.ndarray]] = {
     "random": _random,
     "official": _official,
     "identity_disjoint": _identity_disjoint,

@@ -31,6 +31,7 @@ class Subset(DerivedSource):
         self.identities = identities.astype(np.int32)
         self.landmarks = None if source.landmarks is None else source.landmarks[records]
         self.official_test = None if source.official_test is None else source.official_test[records]
+        self.folds = None if source.folds is None else source.folds[records]
         self._records = records
 
     def __len__(self) -> int:

@@ -26,6 +26,7 @@ class PackSource:
     identity_names = ("unknown",)
     official_test = None
     labelled = False
+    folds = None
     trusted = False
     aspect_ratio = 1.0
 

@@ -10,7 +10,7 @@ from kd_tf.data.split import Split
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
 from kd_tf.evaluation.answers import Answers
-from kd_tf.evaluation.models import NetworkModel, ScoredModel
+from kd_tf.evaluation.models import PIXELS, NetworkModel, ScoredModel
 from kd_tf.evaluation.programs import is_exported
 from kd_tf.evaluation.teacher_model import TeacherModel
 from kd_tf.networks.digest import weights_digest
@@ -61,6 +61,8 @@ def open_cross(path: str, teacher: str | None, view: ViewConfig, image_cache: st
     Raises:
       InputError: there is no projection or no teacher, or they and the student do not fit each other.
     """
+    if path == PIXELS:
+        raise InputError(f"--cross needs a run and its {PROJECTION_FILE}: --model={path} is no network")
     if path.endswith(".npz") or is_exported(path):
         what = "holds embeddings" if path.endswith(".npz") else "is an exported model"
         raise InputError(f"--cross needs a run and its {PROJECTION_FILE}: --model={path} {what}; give the run directory")

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from kd_tf.data.aligned import align, view_of_faces
 from kd_tf.data.broken import sound_records
 from kd_tf.data.dataset import open_data
+from kd_tf.data.folds import in_test_folds
 from kd_tf.data.sources import SourceConfig
 from kd_tf.data.split import Split, SplitConfig
 from kd_tf.data.views import ViewConfig
@@ -20,7 +21,7 @@ from kd_tf.evaluation.answers import Answers
 from kd_tf.evaluation.cross import open_cross
 from kd_tf.evaluation.embeddings import StoredEmbeddings
 from kd_tf.evaluation.mistakes import PROTOCOL_FIGURES
-from kd_tf.evaluation.models import ScoredModel, open_model
+from kd_tf.evaluation.models import PIXELS, ScoredModel, open_model
 from kd_tf.evaluation.pictures import write_figure
 from kd_tf.evaluation.score import NEEDS, PROTOCOLS, check_model, require_output, rounded, score_answers
 from kd_tf.evaluation.verification import PAIR_PROTOCOLS, ScoredPairs, open_pairs, pair_split, warn_of_shared_people
@@ -30,6 +31,13 @@ from kd_tf.training.run_directory import FLAGS_FILE
 
 ALL_PROTOCOLS = (*PROTOCOLS, *PAIR_PROTOCOLS)
 _EMBEDDING = ("retrieval", *PAIR_PROTOCOLS)
+_PROTOCOLS_OF_FLAGS = {
+    "flip": _EMBEDDING,
+    "cross": _EMBEDDING,
+    "distance": PAIR_PROTOCOLS,
+    "skip_broken": PROTOCOLS,
+    "test_folds": ("lfw",),
+}
 _Found = tuple[dict, Callable[[], dict[str, Figure]]]
 
 
@@ -49,6 +57,7 @@ class EvaluationConfig:
       distance: one of `kd_tf.evaluation.pairs.DISTANCES`, for `lfw` and `bin`; None: their `squared_l2`.
       cross: whether the student's embeddings, projected, are compared with those of its teacher; see `open_cross`.
       teacher: for `cross`; None: the one that the run names.
+      test_folds: the folds, from 1, whose pairs are scored with the threshold of all others (`lfw`); None: each fold is, by all others.
     """
 
     model: str
@@ -62,11 +71,12 @@ class EvaluationConfig:
     distance: str | None = None
     cross: bool = False
     teacher: str | None = None
+    test_folds: tuple[int, ...] | None = None
 
     def __post_init__(self):
         if self.protocol not in ALL_PROTOCOLS:
             raise InputError(f"--protocol={self.protocol} is unknown; known: {', '.join(ALL_PROTOCOLS)}")
-        for flag, users in (("flip", _EMBEDDING), ("cross", _EMBEDDING), ("distance", PAIR_PROTOCOLS), ("skip_broken", PROTOCOLS)):
+        for flag, users in _PROTOCOLS_OF_FLAGS.items():
             if getattr(self, flag) and self.protocol not in users:
                 raise InputError(f"--{flag} has no effect with --protocol={self.protocol}; it is for {', '.join(users)}")
         if self.teacher and not self.cross:
@@ -81,7 +91,8 @@ def evaluate(config: EvaluationConfig, output: str | None = None) -> dict:
     """Scores a model and, where there is an `output`, writes `metrics.json` and pictures into that folder.
 
     Returns:
-      What `metrics.json` holds: `protocol`, `model`, `data`, the scores and, where broken images may be left out, how many were: `skipped`.
+      What `metrics.json` holds: `protocol`, `model`, `data` and the scores; where broken images may be left out, how many were, `skipped`;
+      where folds are named, which, `test_folds`.
       With `cross` the scores of the mixture, and as `student_...` and `teacher_...` those of each alone.
 
     Raises:
@@ -105,6 +116,7 @@ def _score_split(config: EvaluationConfig, model: ScoredModel) -> _Found:
     if config.protocol == "retrieval" and isinstance(model, StoredEmbeddings) and model.knows_identities:
         name, answers = config.model, model.own_answers(flip=config.flip)
     else:
+        notes |= _note_of_folds(config.split.test_folds)
         split = _labelled_as_trained(config, open_data(config.source, config.view, config.split).test)
         check_model(model, split, config.protocol)
         if config.protocol == "landmarks":
@@ -115,6 +127,10 @@ def _score_split(config: EvaluationConfig, model: ScoredModel) -> _Found:
         answers.require_finite(config.model, split)
     scores = _compared(answers, lambda answers: score_answers(answers, config.protocol))
     return {"data": name} | notes | scores, lambda: PROTOCOL_FIGURES[config.protocol](answers)
+
+
+def _note_of_folds(test_folds: tuple[int, ...] | None) -> dict[str, str]:
+    return {"test_folds": ",".join(map(str, test_folds))} if test_folds else {}
 
 
 def _compared(answers: Answers, score: Callable[[Answers], dict]) -> dict:
@@ -151,14 +167,17 @@ def _score_pairs(config: EvaluationConfig, model: ScoredModel) -> _Found:
     require_output(model, needed, f"{config.protocol} and --distance={distance}" if config.distance else config.protocol)
     source, pairs = open_pairs(config.protocol, config.source.data)
     source, _ = align(source, config.view)
-    warn_of_shared_people(config.model, config.protocol)
+    tested = in_test_folds(pairs.folds, config.test_folds, source.name) if config.test_folds else None
+    if config.protocol == "lfw" and config.model != PIXELS:
+        warn_of_shared_people(config.model, pairs, config.test_folds)
     split = pair_split(source, pairs)
     answers = model.answers(split, (needed,), flip=config.flip)
     answers.require_finite(config.model, split)
-    scored = ScoredPairs(answers, split, pairs, distance)
+    scored = ScoredPairs(answers, split, pairs, distance, tested)
     scored.log_missing_rates()
-    scores = _compared(answers, lambda answers: ScoredPairs(answers, split, pairs, distance).scores)
-    return {"data": source.name, "flip": config.flip, "distance": distance} | scores, scored.figures
+    scores = _compared(answers, lambda answers: ScoredPairs(answers, split, pairs, distance, tested).scores)
+    notes = {"flip": config.flip, "distance": distance} | _note_of_folds(config.test_folds)
+    return {"data": source.name} | notes | scores, scored.figures
 
 
 def _check_output(output: str) -> None:

@@ -14,6 +14,7 @@ from kd_tf.data.split import Split
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
 from kd_tf.evaluation.answers import Answers, cropped_pictures
+from kd_tf.evaluation.baselines import pixel_network
 from kd_tf.evaluation.embeddings import StoredEmbeddings
 from kd_tf.evaluation.exported import ExportedModel
 from kd_tf.evaluation.predict import predict
@@ -22,6 +23,9 @@ from kd_tf.evaluation.teacher_model import TeacherModel
 from kd_tf.networks.face_network import output_shapes
 from kd_tf.networks.stored import load_network
 from kd_tf.teachers.embedding.teacher import has_view, open_embedding_teacher
+
+# What stands in the place of a model's path, and is none.
+PIXELS = "pixels"
 
 
 class ScoredModel(Protocol):
@@ -92,7 +96,8 @@ def open_model(path: str, view: ViewConfig, image_cache: str | None = None, *, c
 
     Args:
       path: a `.npz` file of embeddings, a SavedModel, `.tflite` or `.onnx` file that `kd-export` wrote, a teacher from elsewhere
-        (`open_embedding_teacher`), or what `load_network` takes.
+        (`open_embedding_teacher`), what `load_network` takes, or `PIXELS`, the images themselves (see `pixel_network`), in the place of a
+        network; a path to what is called so is longer.
       view: how a network sees images; exported models and teachers from elsewhere have their own.
       image_cache: for networks.
       cache_all: likewise; see `NetworkModel`.
@@ -100,15 +105,11 @@ def open_model(path: str, view: ViewConfig, image_cache: str | None = None, *, c
     Raises:
       InputError: it cannot be read, or cannot use `image_cache`.
     """
-    if has_view(path):
-        _refuse_image_cache(image_cache, path)
-        return TeacherModel(open_embedding_teacher(path, "model"))
-    if not path.endswith(".npz") and not is_exported(path):
-        return NetworkModel(load_network(path, "model", image_size=view.image_size), view, image_cache, cache_all=cache_all)
-    _refuse_image_cache(image_cache, path)
-    return StoredEmbeddings(path) if path.endswith(".npz") else ExportedModel(path)
-
-
-def _refuse_image_cache(image_cache: str | None, path: str) -> None:
+    if path == PIXELS or not (has_view(path) or path.endswith(".npz") or is_exported(path)):
+        network = pixel_network() if path == PIXELS else load_network(path, "model", image_size=view.image_size)
+        return NetworkModel(network, view, image_cache, cache_all=cache_all)
     if image_cache:
         raise InputError(f"--image_cache={image_cache} holds what a network sees, which --model={os.path.basename(path)} does not look at")
+    if has_view(path):
+        return TeacherModel(open_embedding_teacher(path, "model"))
+    return StoredEmbeddings(path) if path.endswith(".npz") else ExportedModel(path)

@@ -67,7 +67,7 @@ def pair_distances(first: np.ndarray, second: np.ndarray, distance: str) -> np.n
     return np.degrees(2 * np.arctan2(np.linalg.norm(first - second, axis=1), np.linalg.norm(first + second, axis=1)))
 
 
-def fold_scores(distances: np.ndarray, same: np.ndarray, folds: np.ndarray) -> FoldScores:
+def fold_scores(distances: np.ndarray, same: np.ndarray, folds: np.ndarray, tested: np.ndarray | None = None) -> FoldScores:
     """Applies to each fold the threshold that is best on all other folds.
 
     Candidates are the lowest distance of the other folds (no pair is below it), the middle between each two neighbours, and
@@ -78,18 +78,23 @@ def fold_scores(distances: np.ndarray, same: np.ndarray, folds: np.ndarray) -> F
       distances: `[pairs]`.
       same: bool `[pairs]`.
       folds: int `[pairs]`.
+      tested: bool `[pairs]`, whole folds. Only these are scored, all with the threshold that is best on the others together; None: each
+        fold in turn.
 
     Raises:
-      InputError: fewer than two folds, or arrays that do not fit together.
+      InputError: fewer than two folds, no pair or all pairs tested, or arrays that do not fit together.
     """
     distances, same = _checked_pairs(distances, same)
-    names = np.unique(folds)
+    folds, names = np.asarray(folds), np.unique(folds)
     if len(folds) != len(distances) or len(names) < 2:
         raise InputError(f"a threshold is chosen on other folds: {len(distances)} pairs need two folds, found {len(names)} of {len(folds)}")
+    if tested is not None and (np.all(tested) or not np.any(tested)):
+        raise InputError(f"a threshold is chosen on other folds: {np.sum(tested)} of {len(folds)} pairs are tested")
     accuracies, thresholds = [], []
-    for tested in (np.asarray(folds) == name for name in names):
-        thresholds.append(_best_threshold(distances[~tested], same[~tested]))
-        accuracies.append(100 * np.mean((distances[tested] < thresholds[-1]) == same[tested]))
+    for scored in (folds == name for name in (names if tested is None else np.unique(folds[tested]))):
+        others = ~(scored if tested is None else tested)
+        thresholds.append(_best_threshold(distances[others], same[others]))
+        accuracies.append(100 * np.mean((distances[scored] < thresholds[-1]) == same[scored]))
     return FoldScores(np.array(accuracies), np.array(thresholds))
 
 
@@ -141,24 +146,33 @@ def tar_at_far(
     return found, sentences
 
 
-def pair_metrics(distances: np.ndarray, same: np.ndarray, folds: np.ndarray) -> dict[str, float]:
+def pair_metrics(distances: np.ndarray, same: np.ndarray, folds: np.ndarray, tested: np.ndarray | None = None) -> dict[str, float]:
     """All of the above by name.
 
+    Args:
+      distances: `[pairs]`.
+      same: bool `[pairs]`.
+      folds: int `[pairs]`.
+      tested: the pairs that are scored; see `fold_scores`.
+
     Returns:
-      `lfw_accuracy`, `lfw_std` and `lfw_standard_error` (percent), `threshold` (mean over the folds), `roc_area` (0 to 1), `pairs`,
-      `folds`, and `tar_at_far_0.01` (percent) and the like for the rates that the pairs suffice for.
+      `lfw_accuracy` and, of several folds, `lfw_std` and `lfw_standard_error` (percent), `threshold` (mean over the folds), `roc_area` (0
+      to 1), `pairs`, `folds`, and `tar_at_far_0.01` (percent) and the like for the rates that the pairs suffice for.
     """
-    scores = fold_scores(distances, same, folds)
+    scores = fold_scores(distances, same, folds, tested)
+    if tested is not None:
+        distances, same = distances[tested], same[tested]
     rates, _ = tar_at_far(distances, same)
-    return {
-        "lfw_accuracy": scores.accuracy,
-        "lfw_std": scores.std,
-        "lfw_standard_error": scores.standard_error,
+    metrics = {"lfw_accuracy": scores.accuracy}
+    if len(scores.accuracies) > 1:
+        metrics |= {"lfw_std": scores.std, "lfw_standard_error": scores.standard_error}
+    metrics |= {
         "threshold": float(scores.thresholds.mean()),
         "roc_area": area_under_roc(distances, same),
         "pairs": float(len(distances)),
         "folds": float(len(scores.accuracies)),
-    } | {f"tar_at_far_{rate:g}": share for rate, share in rates.items()}
+    }
+    return metrics | {f"tar_at_far_{rate:g}": share for rate, share in rates.items()}
 
 
 def _best_threshold(distances: np.ndarray, same: np.ndarray) -> float:

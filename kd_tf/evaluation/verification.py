@@ -14,6 +14,7 @@ from kd_tf.data.verification_pack import open_pack
 from kd_tf.errors import InputError
 from kd_tf.evaluation.answers import Answers
 from kd_tf.evaluation.curves import roc_figure
+from kd_tf.evaluation.dependent_pairs import pairs_standard_error
 from kd_tf.evaluation.pairs import pair_distances, pair_metrics, roc_curve, tar_at_far
 from kd_tf.evaluation.pictures import Cell, sheet
 from kd_tf.training.run_directory import flags_of_model
@@ -38,10 +39,19 @@ def open_pairs(protocol: str, data: str) -> tuple[Source, Pairs]:
     return source, read_lfw_pairs(path, source)
 
 
-def warn_of_shared_people(model: str, protocol: str) -> None:
-    """Logs a warning where the run `model`, or that around it, was trained on LFW, whose people the protocol takes for strangers."""
-    trained_on = flags_of_model(model).get("data", "")
-    if protocol == "lfw" and trained_on.startswith("lfw:"):
+def warn_of_shared_people(model: str, pairs: Pairs, test_folds: tuple[int, ...] | None) -> None:
+    """Logs a warning where the run `model`, or that around it, was trained on people of LFW whom its pairs take for strangers.
+
+    Args:
+      model: what is scored.
+      pairs: of LFW.
+      test_folds: those that are scored, from 1; None: all.
+    """
+    recorded = flags_of_model(model)
+    trained_on, held_out = recorded.get("data", ""), set()
+    if recorded.get("split") == "official":
+        held_out = set(recorded.get("test_folds", str(1 + pairs.folds.max())).split(","))
+    if trained_on.startswith("lfw:") and not (test_folds and held_out.issuperset(map(str, test_folds))):
         _LOGGER.warning("%s was trained on %s: it may know people of these pairs, and scores higher than on strangers", model, trained_on)
 
 
@@ -58,15 +68,22 @@ class ScoredPairs:
       split: what they are answers to.
       pairs: as they were opened.
       distance: one of `kd_tf.evaluation.pairs.DISTANCES`.
+      tested: bool `[pairs]`, those of the folds that are scored, all others choose the threshold; None: each fold is, by all others.
+
+    Attributes:
+      scores: of `pair_metrics`, and with `tested` `lfw_pairs_standard_error`, since so few folds say little of the spread.
     """
 
-    def __init__(self, answers: Answers, split: Split, pairs: Pairs, distance: str):
+    def __init__(self, answers: Answers, split: Split, pairs: Pairs, distance: str, tested: np.ndarray | None = None):
         self._answers = answers
         self._split = split
-        self._first, self._second = (np.searchsorted(split.records, records) for records in (pairs.first, pairs.second))
-        self._same = pairs.same
-        self._distances = pair_distances(answers.rows[self._first], answers.searched.rows[self._second], distance)
-        metrics = pair_metrics(self._distances, pairs.same, pairs.folds)
+        first, second = (np.searchsorted(split.records, records) for records in (pairs.first, pairs.second))
+        distances = pair_distances(answers.rows[first], answers.searched.rows[second], distance)
+        metrics = pair_metrics(distances, pairs.same, pairs.folds, tested)
+        scored = slice(None) if tested is None else tested
+        self._first, self._second, self._same, self._distances = first[scored], second[scored], pairs.same[scored], distances[scored]
+        if tested is not None:
+            metrics["lfw_pairs_standard_error"] = self._standard_error(metrics["threshold"])
         self.scores = metrics | {key: int(metrics[key]) for key in ("pairs", "folds")}
 
     def log_missing_rates(self) -> None:
@@ -76,10 +93,15 @@ class ScoredPairs:
 
     def figures(self) -> dict[str, Figure]:
         """`roc`, the ROC curve, and `hardest_pairs`, the worst errors of either kind."""
-        accuracy = f"accuracy {self.scores['lfw_accuracy']:.2f} % \u00b1 {self.scores['lfw_standard_error']:.2f} (standard error)"
+        error = self.scores["lfw_pairs_standard_error" if "lfw_pairs_standard_error" in self.scores else "lfw_standard_error"]
+        accuracy = f"accuracy {self.scores['lfw_accuracy']:.2f} % \u00b1 {error:.2f} (standard error)"
         title = f"{accuracy}, {len(self._same):,} pairs in {self.scores['folds']} folds"
         roc = roc_figure(*roc_curve(self._distances, self._same), int(np.sum(~self._same)), title)
         return {"roc": roc, "hardest_pairs": self._hardest_pairs()}
+
+    def _standard_error(self, threshold: float) -> float:
+        people = self._split.identities
+        return pairs_standard_error((self._distances < threshold) == self._same, people[self._first], people[self._second])
 
     def _hardest_pairs(self) -> Figure:
         threshold = self.scores["threshold"]

@@ -28,8 +28,8 @@ IMAGES_PER_IDENTITY = 4
 _LETTERS = 8
 # Fields of a cache that do not change what it holds.
 _FREE_OF_CACHE = ("output", "image_cache", "batch_size", "strategy", "worker")
-# They came later and no study sets them: so finished studies are found again.
-_LATER_IN_EVALUATION = ("cross", "teacher")
+# They came later: where they are not given they are left out, so finished studies are found again.
+_LATER = ("cross", "teacher", "test_folds")
 
 
 class Job(Protocol):
@@ -286,7 +286,7 @@ class JobGraph:
         trained = self.run_job(stage.name, seed)
         config = EvaluationConfig(trained.path, "lfw", self._source(PAIRS), self._scale.view)
         name = _job_name(f"{stage.name}_pairs", seed)
-        path = self._path("pairs", name, _settings(config, without=_LATER_IN_EVALUATION))
+        path = self._path("pairs", name, _settings(config))
         return PairsJob(name, path, (trained.name,), config)
 
     def _path(self, kind: str, name: str, settings: str) -> str:
@@ -299,10 +299,14 @@ def _job_name(name: str, seed: int) -> str:
     return f"{name}_seed{seed}"
 
 
-def _settings(config, *, without: tuple[str, ...]) -> str:
+def _settings(config, *, without: tuple[str, ...] = ()) -> str:
     """The fields of a dataclass, but for some, as text."""
-    values = {name: value for name, value in dataclasses.asdict(config).items() if name not in without}
+    values = {name: value for name, value in dataclasses.asdict(config, dict_factory=_given).items() if name not in without}
     return json.dumps(values, sort_keys=True, ensure_ascii=False)
+
+
+def _given(fields: list[tuple[str, object]]) -> dict[str, object]:
+    return {name: value for name, value in fields if value or name not in _LATER}
 
 
 def _without_free_flags(flagfile: str) -> str:

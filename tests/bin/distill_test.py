@@ -142,7 +142,7 @@ def test_one_parse_leaves_nothing_behind():
             task="verification",
             distillation=DistillationConfig(teacher="/t", alpha=1.0),
             verification=VerificationConfig(margin=0.3, triplet_mining="hard", identity_weight=0.5),
-            split=SplitConfig("official"),
+            split=SplitConfig("official", test_folds=(7, 8)),
             training={"seed": 5},
         ),
     ],

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from kd_tf.networks.face_network import NetworkConfig
 from kd_tf.networks.stored import save_network
 from kd_tf.training.config import DistillationConfig
 from kd_tf.training.run import run
-from tests.bin.binaries_test import refused, script
+from tests.bin.binaries_test import call, refused, script
 from tests.images import UNKNOWN_FORMAT, write_people, write_text
 from tests.runs import small_run
 
@@ -61,6 +63,72 @@ def test_what_a_run_could_do_without_its_scores_can_too(folder, tmp_path):
     assert refused(script("kd-evaluate", *flags, "--skip_broken=0")) == f"kd-evaluate: {broken}"
 
 
+def test_a_run_without_the_people_of_a_fold_is_scored_on_them(folder, tmp_path):
+    write_text(folder / "lfw" / "people.txt", "2\n2\nAnn_Lee 3\nCat_Fox 2\n2\nBob_Ray 3\nDan_Orr 1\n")
+    shutil.copytree(folder / "run", tmp_path / "run")
+    flags = (tmp_path / "run" / "flags.txt").read_text()
+    write_text(tmp_path / "run" / "flags.txt", f"{flags.replace('--min_images=3', '--min_images=1')}--split=official\n--test_folds=1\n")
+    result = script("kd-evaluate", f"--model={tmp_path}/run", "--protocol=lfw")
+    assert result.returncode == 0, result.stderr
+    scores = json.loads(result.stdout)
+    assert (scores["test_folds"], scores["pairs"], scores["folds"]) == ("1", 2, 1)
+    assert scores["lfw_pairs_standard_error"] >= 0 and "was trained on" not in result.stderr
+    result = script("kd-evaluate", f"--model={tmp_path}/run", "--protocol=retrieval")
+    assert result.returncode == 0, result.stderr
+    # The five images of Ann and Cat.
+    assert (json.loads(result.stdout)["test_folds"], json.loads(result.stdout)["queries"]) == ("1", 5)
+
+
+def test_pixels(folder):
+    flags = "--model=pixels", "--protocol=lfw", f"--data=lfw:{folder}/lfw", "--image_size=32", "--test_folds=2"
+    result = script("kd-evaluate", *flags)
+    assert result.returncode == 0, result.stderr
+    scores = json.loads(result.stdout)
+    assert (scores["model"], scores["test_folds"], scores["pairs"], scores["distance"]) == ("pixels", "2", 2, "squared_l2")
+
+
+FOLDS_OF_FLAGS = """
+import sys
+from kd_tf.bin import evaluate
+from absl import flags
+from kd_tf.errors import InputError
+from kd_tf.flags import evaluation_flags
+for given in sys.argv[1:]:
+    flags.FLAGS.unparse_flags()
+    for name in ("model", "protocol", "split", "test_folds"):
+        flags.FLAGS[name].unparse()
+    flags.FLAGS(["kd-evaluate", *given.split()])
+    try:
+        config = evaluation_flags.evaluation_config_from_flags()
+        print(config.test_folds, config.split.split, config.split.test_folds)
+    except InputError as error:
+        print(error)
+"""
+
+
+def test_whose_folds_are_held_out(tmp_path):
+    """Given, or those of the run, and only where they say something."""
+    write_text(tmp_path / "run" / "flags.txt", "--split=official\n--test_folds=7,8\n")
+    run, other = f"--model={tmp_path}/run", "--model=pixels"
+    expected = {
+        f"{run} --protocol=lfw": "(7, 8) random None",
+        f"{run} --protocol=lfw --test_folds=": "None random None",
+        f"{run} --protocol=lfw --test_folds=9,2,9": "(2, 9) random None",
+        f"{run} --protocol=bin": "None random None",
+        f"{run} --protocol=retrieval": "None official (7, 8)",
+        f"{run} --protocol=retrieval --test_folds=": "None official None",
+        f"{run} --protocol=retrieval --split=random": "None random None",
+        f"{other} --protocol=lfw": "None random None",
+        f"{other} --protocol=lfw --test_folds=3": "(3,) random None",
+        f"{other} --protocol=retrieval --split=official --test_folds=3": "None official (3,)",
+        f"{other} --protocol=retrieval --test_folds=3": "--test_folds=3 needs --split=official, found --split=random",
+        f"{other} --protocol=bin --test_folds=3": "--test_folds has no effect with --protocol=bin; it is for lfw",
+        f"{other} --protocol=lfw --test_folds=3,last": "--test_folds=3,last must be whole numbers with commas between them",
+    }
+    result = call(sys.executable, "-c", FOLDS_OF_FLAGS, *expected)
+    assert result.stdout.splitlines() == list(expected.values()), result.stderr
+
+
 def test_a_student_in_the_place_of_its_teacher(tmp_path):
     training = {"steps": 2, "evaluations": 1}
     run(small_run(tmp_path / "teacher", training=training))
@@ -100,6 +168,8 @@ def test_embeddings_alone_and_nothing_written(tmp_path):
         (["--cross"], "--cross has no effect with --protocol=classification; it is for retrieval, lfw, bin"),
         (["--teacher=/nowhere"], "--teacher=/nowhere has no effect without --cross"),
         (["--protocol=landmarks"], "lacks the output 'landmarks' (it has: embedding, logits)"),
+        (["--protocol=lfw", "--test_folds=2,3"], "--test_folds=2,3: lfw:{folder}/lfw has nobody in fold 3; there are folds 1, 2"),
+        (["--protocol=retrieval", "--test_folds=2"], "--test_folds=2 needs --split=official, found --split=random"),
         (["--protocol=lfw", "--output={folder}/run"], "--output={folder}/run is a run directory"),
     ],
 )

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kd_tf.data.lfw import open_lfw, read_lfw_pairs, read_people_folds
+from kd_tf.data.split import SplitConfig, train_and_test
 from kd_tf.data.subset import keep_identities
 from kd_tf.errors import InputError
 from tests.images import write_people, write_text
@@ -190,15 +191,25 @@ def test_folds_of_people(root, text):
     assert read_people_folds(str(root)) == {"Bob_Ray": 0, "Cat_Fox": 0, "Ann_Lee": 1}
     assert open_lfw(str(root)).official_test.tolist() == [True, True, False, False]
     assert open_lfw(str(root)).official_test.dtype == bool
+    assert open_lfw(str(root)).folds.tolist() == [1, 1, 0, 0]
 
 
 def test_the_last_fold_may_have_no_images(root):
     write_text(root / "people.txt", "3\n1\nBob_Ray 2\n1\nAnn_Lee 2\n1\nCat_Fox 1\n")
     assert open_lfw(str(root)).official_test.tolist() == [False] * 4
+    with pytest.raises(InputError, match="^--test_folds=3: lfw:.* has nobody in fold 3; there are folds 1, 2$"):
+        train_and_test(open_lfw(str(root)), SplitConfig("official", test_folds=(3,)))
+
+
+def test_people_of_named_folds_are_for_testing(root):
+    write_text(root / "people.txt", PEOPLE)
+    train, test = train_and_test(open_lfw(str(root)), SplitConfig("official", test_folds=(1,)))
+    assert ({train.source.paths[record][:7] for record in train.records}, len(train)) == ({"Ann_Lee"}, 2)
+    assert ({test.source.paths[record][:7] for record in test.records}, len(test)) == ({"Bob_Ray"}, 2)
 
 
 def test_without_folds_of_people(root):
-    assert open_lfw(str(root)).official_test is None
+    assert open_lfw(str(root)).official_test is None and open_lfw(str(root)).folds is None
     with pytest.raises(InputError) as error:
         read_people_folds(str(root))
     assert str(error.value) == f"{root}/people.txt is missing: it comes with LFW"
@@ -240,3 +251,6 @@ def test_folds_of_the_real_lfw():
         assert (people[first] == people[second]) == same
         assert folds[people[first]] == folds[people[second]] == fold
     assert source.official_test.tolist() == [folds[name] == last for name in people]
+    train, test = train_and_test(source, SplitConfig("official", test_folds=(last, last + 1)))
+    assert {folds[people[record]] for record in test.records} == {last - 1, last}
+    assert {folds[people[record]] for record in train.records} == set(range(last - 1))

@@ -17,12 +17,13 @@ class MemorySource:
     trusted = False
     aspect_ratio = 1.0
 
-    def __init__(self, images, identities=None, *, landmarks=None, official_test=None):
+    def __init__(self, images, identities=None, *, landmarks=None, official_test=None, folds=None):
         self.images = list(images)
         self.identities = np.array([0] * len(self.images) if identities is None else identities, np.int32)
         self.identity_names = [f"person {identity}" for identity in range(self.identities.max() + 1)]
         self.landmarks = landmarks
         self.official_test = official_test
+        self.folds = folds
 
     def __len__(self):
         return len(self.images)
@@ -46,12 +47,12 @@ def encode(seed, ending=".jpg", height=20, width=20):
 
 
 def make_source(records=11, first_seed=0):
-    """Three people, landmarks of all records but one, and an official split."""
+    """Three people, a fold each, landmarks of all records but one, and an official split."""
     identities = np.arange(records) * 3 // records
     landmarks = np.random.default_rng(first_seed).random((records, 5, 2), np.float32)
     landmarks[records // 2] = np.nan
     images = [encode(first_seed + record, ".jpg" if record % 2 else ".png") for record in range(records)]
-    return MemorySource(images, identities, landmarks=landmarks, official_test=np.arange(records) % 4 == 1)
+    return MemorySource(images, identities, landmarks=landmarks, official_test=np.arange(records) % 4 == 1, folds=identities)
 
 
 def broken_images():

@@ -37,6 +37,7 @@ def test_every_record_comes_back(tmp_path, shard_records, shards):
     np.testing.assert_array_equal(packed.landmarks, source.landmarks)
     assert np.isnan(packed.landmarks[5]).all() and packed.landmarks.dtype == np.float32
     np.testing.assert_array_equal(packed.official_test, source.official_test)
+    np.testing.assert_array_equal(packed.folds, source.folds)
     assert packed.identity_names == source.identity_names
     assert (packed.name, len(packed)) == (f"packed:{tmp_path}/pack", 11)
     size = sum(path.stat().st_size for path in (tmp_path / "pack").glob("images-*"))

@@ -65,11 +65,11 @@ def test_a_source_without_landmarks():
     assert str(error.value) == "folder:photos has no landmarks, which --task=alignment needs"
 
 
-def make_people(counts, official_test=None):
+def make_people(counts, official_test=None, folds=None):
     """`counts[i]` images of person `i`, one person after the other."""
     labels = [f"person{person:02d}" for person, count in enumerate(counts) for _ in range(count)]
     paths = [f"{label}/{record}.jpg" for record, label in enumerate(labels)]
-    return FileSource("folder:photos", "photos", paths, labels, official_test=official_test)
+    return FileSource("folder:photos", "photos", paths, labels, official_test=official_test, folds=folds)
 
 
 def people_of(split):
@@ -78,6 +78,8 @@ def people_of(split):
 
 
 COUNTS = [3, 1, 4, 2, 5, 1, 2, 6, 3, 2, 4, 1]
+# Four folds of three people each.
+FOLDS = np.repeat(np.arange(12) // 3, COUNTS)
 # Persons 0, 4 and 11 are for testing, and one of the four images of person 2.
 OFFICIAL = np.isin(np.repeat(np.arange(12), COUNTS), [0, 4, 11]) | (np.arange(34) == 5)
 
@@ -163,6 +165,24 @@ def test_the_official_split_is_what_the_data_set_says():
     assert test.identities.tolist() == [9] * 3 + [1] + [10] * 5 + [11]
 
 
+def test_the_people_of_the_test_folds_are_kept_apart():
+    # What the data set itself keeps for testing has no say.
+    train, test = train_and_test(make_people(COUNTS, OFFICIAL, FOLDS), SplitConfig("official", test_folds=(2, 4)))
+    assert people_of(test) == {3, 4, 5, 9, 10, 11}
+    assert people_of(train) == {0, 1, 2, 6, 7, 8}
+    np.testing.assert_array_equal(np.sort(np.concatenate([train.records, test.records])), np.arange(34))
+    assert train.classes == 6 and train.labels.tolist() == [0, 1, 2, 6, 7, 8, 3, 4, 5, 9, 10, 11]
+
+
+def test_validation_beside_test_folds():
+    source = make_people(COUNTS, None, FOLDS)
+    train, validation = train_and_test(source, SplitConfig("official", validation=True, test_folds=(2, 4)))
+    # A fifth of six people is one.
+    assert len(people_of(validation)) == 1
+    assert people_of(train) | people_of(validation) == {0, 1, 2, 6, 7, 8}
+    assert not people_of(train) & people_of(validation)
+
+
 @pytest.mark.parametrize(("split", "official_test"), splits_and_sources())
 @pytest.mark.parametrize("seed", range(3))
 def test_validation_records_are_training_records_and_the_test_records_are_left_alone(split, official_test, seed):
@@ -209,6 +229,21 @@ def test_validation_records_are_training_records_and_the_test_records_are_left_a
             SplitConfig("official"),
             "folder:photos: the official split leaves no images for training or none for testing",
         ),
+        (
+            make_people(COUNTS, OFFICIAL),
+            SplitConfig("official", test_folds=(1,)),
+            "--test_folds=1: folder:photos has no folds of people; lfw:PATH with people.txt has some, and packs that are made of it have",
+        ),
+        (
+            make_people(COUNTS, OFFICIAL, FOLDS),
+            SplitConfig("official", test_folds=(2, 5)),
+            "--test_folds=2,5: folder:photos has nobody in fold 5; there are folds 1, 2, 3, 4",
+        ),
+        (
+            make_people(COUNTS, OFFICIAL, FOLDS),
+            SplitConfig("official", test_folds=(1, 2, 3, 4)),
+            "--test_folds=1,2,3,4: folder:photos has no other fold",
+        ),
     ],
 )
 def test_splits_that_cannot_be(source, config, message):
@@ -220,6 +255,13 @@ def test_splits_that_cannot_be(source, config, message):
 def test_an_unknown_split():
     with pytest.raises(InputError, match="--split=fair is unknown; known: random, official, identity_disjoint"):
         SplitConfig("fair")
+
+
+@pytest.mark.parametrize("split", ["random", "identity_disjoint"])
+def test_test_folds_of_another_split(split):
+    with pytest.raises(InputError) as error:
+        SplitConfig(split, test_folds=(7, 8))
+    assert str(error.value) == f"--test_folds=7,8 needs --split=official, found --split={split}"
 
 
 def test_with_landmarks_keeps_labels_and_classes():

@@ -147,6 +147,7 @@ def test_all_that_a_record_has_comes_along():
     assert subset.identities.tolist() == [0, 0, 0, 0, 1, 1, 1] and subset.identities.dtype == np.int32
     np.testing.assert_array_equal(subset.landmarks, source.landmarks[KEPT])
     assert subset.official_test.tolist() == [False, False, True, False, False, False, True]
+    assert subset.folds.tolist() == [0, 0, 0, 0, 2, 2, 2]
     for indices in ([6, 0, 4, 0], np.array([6, 0, 4, 0]), iter([6, 0, 4, 0])):
         assert subset.read(indices) == [source.images[record] for record in (10, 0, 8, 0)]
     assert subset.describe(4) == "image 8"
@@ -158,7 +159,7 @@ def test_what_a_source_does_not_have(trusted):
     source = MemorySource([b"a", b"b", b"c"], [0, 1, 2])
     source.trusted = trusted
     subset = Subset(source, np.array([1]))
-    assert (subset.landmarks, subset.official_test, subset.trusted) == (None, None, trusted)
+    assert (subset.landmarks, subset.official_test, subset.folds, subset.trusted) == (None, None, None, trusted)
 
 
 def test_a_subset_of_a_subset():

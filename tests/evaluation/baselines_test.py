@@ -5,7 +5,9 @@ from kd_tf.data.pipeline import evaluation_batches
 from kd_tf.data.split import PAPER_SPLIT, Split, train_and_test
 from kd_tf.data.synthetic.source import SyntheticSource
 from kd_tf.data.views import ViewConfig
+from kd_tf.errors import InputError
 from kd_tf.evaluation.baselines import majority_baseline, mean_shape, mean_shape_baseline, pixel_baseline
+from kd_tf.evaluation.models import open_model
 from tests.evaluation.grey_pictures import faces, grey_split
 
 # Canvas 32, crop 28 from (2, 2).
@@ -44,6 +46,29 @@ def test_large_views_are_compared_at_32_pixels():
     view = ViewConfig(image_size=64)
     train, test = grey_split([50, 150], [0, 1]), grey_split([60, 140, 145], [0, 1, 1])
     assert pixel_baseline(train, test, view)["top1"] == 100.0
+
+
+def test_the_images_as_their_own_embeddings():
+    view = ViewConfig(image_size=64)
+    _, test = train_and_test(SyntheticSource(identities=4, pictures=10, picture_size=40), PAPER_SPLIT)
+    ((images, _),) = evaluation_batches(test, view, batch_size=64)
+    # Means over 2x2 pixels, 0 to 255.
+    small = images.numpy().reshape(len(test), 32, 2, 32, 2, 3).mean(axis=(2, 4)).reshape(len(test), -1)
+    answers = open_model("pixels", view).answers(test, ("embedding", "hidden"))
+    np.testing.assert_allclose(answers.embedding, small, atol=1e-3)
+    np.testing.assert_array_equal(answers.hidden, answers.embedding)
+    assert answers.embedding.max() > 100
+    mirrored = images.numpy()[:, :, ::-1].reshape(len(test), 32, 2, 32, 2, 3).mean(axis=(2, 4)).reshape(len(test), -1)
+    flipped = open_model("pixels", view).answers(test, ("hidden",), flip=True)
+    np.testing.assert_allclose(flipped.hidden, small + mirrored, atol=1e-3)
+
+
+def test_what_is_called_pixels_and_is_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pixels").mkdir()
+    assert set(open_model("pixels", VIEW).outputs) == {"hidden", "embedding"}
+    with pytest.raises(InputError, match="^--model=./pixels is not a finished run"):
+        open_model("./pixels", VIEW)
 
 
 def test_majority():

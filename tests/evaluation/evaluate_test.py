@@ -14,6 +14,7 @@ from kd_tf.data.sources import SourceConfig
 from kd_tf.data.split import SplitConfig
 from kd_tf.data.views import ViewConfig, evaluation_view, make_canvas
 from kd_tf.errors import InputError
+from kd_tf.evaluation.baselines import pixel_baseline
 from kd_tf.evaluation.evaluate import EvaluationConfig, evaluate
 from kd_tf.evaluation.score import score_network
 from kd_tf.export.saved_model import export_saved_model
@@ -121,6 +122,29 @@ def test_lfw_by_hand(network, models, lfw, tmp_path, distance, flip):
     assert_pictures(output, {"roc.png", "hardest_pairs.png"})
 
 
+def test_lfw_with_a_held_out_fold_by_hand(network, models, lfw, tmp_path):
+    images, same, folds = lfw_pairs(lfw)
+    distances = squared(embeddings(network, images), "squared_l2")
+    values = np.unique(distances[folds == 0])
+    candidates = [values[0], *((values[1:] + values[:-1]) / 2), np.inf]
+    threshold = max(candidates, key=lambda limit: np.sum((distances < limit) == same, where=folds == 0))
+    right = ((distances < threshold) == same)[folds == 1]
+    scores = evaluate(config(models / "run", "lfw", f"lfw:{lfw}", test_folds=(2,)), str(tmp_path / "scores"))
+    expected = {"lfw_accuracy": 100 * np.mean(right), "threshold": threshold, "pairs": 4, "folds": 1}
+    assert {key: scores[key] for key in expected} == pytest.approx(expected, abs=1e-3)
+    assert scores["test_folds"] == "2" and "lfw_standard_error" not in scores
+    # Of Cat's pair, Dan's, theirs, and Cat's with Eve, Dan's shares nobody with the first and the last.
+    deviations = right - np.mean(right)
+    together = np.sum(deviations) ** 2 - 2 * deviations[1] * deviations[3] - 2 * deviations[0] * deviations[1]
+    error = 25 * np.sqrt(max(together, np.sum(deviations**2)))
+    assert scores["lfw_pairs_standard_error"] == pytest.approx(error, abs=1e-3)
+    scored = distances[folds == 1], same[folds == 1]
+    nearer = [[one < other for other in scored[0][~scored[1]]] for one in scored[0][scored[1]]]
+    assert scores["roc_area"] == pytest.approx(np.mean(nearer), abs=1e-4)
+    assert json.loads((tmp_path / "scores" / "metrics.json").read_text()) == scores
+    assert_pictures(tmp_path / "scores", {"roc.png", "hardest_pairs.png"})
+
+
 def assert_pictures(output, names):
     assert set(os.listdir(output)) == names | {"metrics.json"}
     for name in names:
@@ -195,14 +219,66 @@ def test_the_split_that_is_scored(network, models, tmp_path):
         assert scores == {"protocol": "classification", "model": str(models / "run"), "data": data.test.source.name} | expected
 
 
-@pytest.mark.parametrize(("trained_on", "warned"), [("lfw:/elsewhere", True), ("folder:/elsewhere", False), (None, False)])
-def test_shared_people_are_warned_of(network, lfw, tmp_path, caplog, trained_on, warned):
+@pytest.mark.parametrize(
+    ("flags", "scored", "warned"),
+    [
+        ("--data=lfw:/elsewhere", None, True),
+        ("--data=folder:/elsewhere", None, False),
+        ("", None, False),
+        ("--data=lfw:/elsewhere --split=official --test_folds=1", (1,), False),
+        ("--data=lfw:/elsewhere --split=official --test_folds=1,3", (1,), False),
+        # The last fold of the pairs is the second.
+        ("--data=lfw:/elsewhere --split=official", (2,), False),
+        ("--data=lfw:/elsewhere --split=official", (1,), True),
+        ("--data=lfw:/elsewhere --split=official --test_folds=1", (2,), True),
+        ("--data=lfw:/elsewhere --split=official --test_folds=1", None, True),
+        ("--data=lfw:/elsewhere --split=official --test_folds=12", (1,), True),
+        ("--data=lfw:/elsewhere --split=random", (2,), True),
+    ],
+)
+def test_shared_people_are_warned_of(network, lfw, tmp_path, caplog, flags, scored, warned):
     save_network(network, str(tmp_path / "student.keras"))
-    if trained_on:
-        write_text(tmp_path / "flags.txt", f"--data={trained_on}\n")
+    if flags:
+        write_text(tmp_path / "flags.txt", flags.replace(" ", "\n") + "\n")
     with caplog.at_level(logging.WARNING, "kd_tf"):
-        evaluate(config(tmp_path, "lfw", f"lfw:{lfw}"))
+        evaluate(config(tmp_path, "lfw", f"lfw:{lfw}", test_folds=scored))
     assert any("was trained on lfw:/elsewhere: it may know people of these pairs" in message for message in caplog.messages) == warned
+
+
+def test_pixels_retrieve_as_the_baseline():
+    data = open_data(SYNTHETIC, VIEW, SplitConfig(split_seed=3))
+    scores = evaluate(config("pixels", "retrieval", "synthetic", split=SplitConfig(split_seed=3)))
+    rank1 = pixel_baseline(data.train, data.test, VIEW)["rank1"]
+    assert scores["rank1"] == pytest.approx(rank1, abs=1e-4) and 20 < rank1 < 100
+    assert (scores["model"], scores["data"]) == ("pixels", data.test.source.name)
+
+
+@pytest.mark.parametrize("distance", [None, "raw_squared_l2"])
+def test_pixels_of_pairs_by_hand(lfw, tmp_path, monkeypatch, caplog, distance):
+    # The folder that it is called from is a run of people of these pairs, and none of it.
+    write_text(tmp_path / "flags.txt", "--data=lfw:/elsewhere\n")
+    monkeypatch.chdir(tmp_path)
+    images, same, folds = lfw_pairs(lfw)
+    crops = [evaluation_view(make_canvas(image, VIEW), tf.zeros([5, 2]), VIEW)[0] for image in images]
+    rows = np.array([tf.image.resize(seen, [32, 32], method="area").numpy().ravel() for seen in crops], np.float64)
+    mean, std = accuracy(squared(rows, distance), same, folds)
+    with caplog.at_level(logging.WARNING, "kd_tf"):
+        scores = evaluate(config("pixels", "lfw", f"lfw:{lfw}", distance=distance), str(tmp_path / "scores"))
+    assert [scores[key] for key in ("lfw_accuracy", "lfw_std")] == pytest.approx([mean, std], abs=1e-3)
+    assert not any("was trained on" in message for message in caplog.messages)
+    assert_pictures(tmp_path / "scores", {"roc.png", "hardest_pairs.png"})
+
+
+@pytest.mark.parametrize(
+    ("protocol", "changes", "message"),
+    [
+        ("classification", {}, "the model 'pixels', scored under --protocol=classification, lacks the output 'logits'"),
+        ("retrieval", {"cross": True}, "--cross needs a run and its projection.npz: --model=pixels is no network"),
+    ],
+)
+def test_what_pixels_cannot_do(protocol, changes, message):
+    with pytest.raises(InputError, match=f"^{message}"):
+        evaluate(config("pixels", protocol, "synthetic", **changes))
 
 
 def test_rates_that_the_pairs_do_not_suffice_for_are_told(models, lfw, caplog):
@@ -228,11 +304,27 @@ def test_rates_that_the_pairs_do_not_suffice_for_are_told(models, lfw, caplog):
         ("bin", "bin:/nowhere", {}, "/nowhere cannot be read: No such file or directory"),
         ("retrieval", "bin:/nowhere", {}, "--data=bin:/nowhere holds pairs, for --protocol=bin; --protocol=retrieval needs a data set"),
         ("lfw", "lfw:/nowhere", {}, "/nowhere is not LFW"),
+        ("bin", "bin:/nowhere", {"test_folds": (2,)}, "--test_folds has no effect with --protocol=bin; it is for lfw"),
+        ("retrieval", "synthetic", {"test_folds": (2,)}, "--test_folds has no effect with --protocol=retrieval; it is for lfw"),
     ],
 )
 def test_what_does_not_fit_together(models, protocol, data, changes, message):
     with pytest.raises(InputError, match=message):
         evaluate(config(models / "run", protocol, data, **changes))
+
+
+@pytest.mark.parametrize(
+    ("test_folds", "message"),
+    [
+        ((2, 3), "--test_folds=2,3: lfw:LFW has nobody in fold 3; there are folds 1, 2"),
+        ((0,), "--test_folds=0: lfw:LFW has nobody in fold 0; there are folds 1, 2"),
+        ((1, 2), "--test_folds=1,2: lfw:LFW has no other fold"),
+    ],
+)
+def test_folds_that_cannot_be_held_out(models, lfw, test_folds, message):
+    with pytest.raises(InputError) as error:
+        evaluate(config(models / "run", "lfw", f"lfw:{lfw}", test_folds=test_folds))
+    assert str(error.value) == message.replace("LFW", str(lfw))
 
 
 def test_outputs_that_are_missing(models, lfw, tmp_path):

@@ -13,6 +13,7 @@ class GreySource:
     labelled = True
     aspect_ratio = 1.0
     official_test = None
+    folds = None
 
     def __init__(self, levels, identities, landmarks=None):
         self.identities = np.array(identities, np.int32)

@@ -134,6 +134,63 @@ def test_folds_by_hand():
     np.testing.assert_allclose(scores.accuracies, [200 / 3, 200 / 3])
 
 
+# Folds 0 and 1 are parted between 0.25 and 0.5, folds 2 and 3 between 0.4375 and 0.75.
+HELD_OUT = (
+    np.array([0.125, 0.5, 0.25, 1.0, 0.3125, 0.75, 0.4375, 0.75]),
+    np.array([True, False] * 4),
+    np.arange(8) // 2,
+    np.arange(8) >= 4,
+)
+
+
+def test_held_out_folds_by_hand():
+    # One threshold for both: of fold 3, 0.75 is right and 0.4375 is not, though 0.59375 would be right for all.
+    scores = fold_scores(*HELD_OUT)
+    assert scores.thresholds.tolist() == [0.375, 0.375]
+    assert scores.accuracies.tolist() == [100.0, 50.0]
+    # In turn, fold 2 is scored by what folds 0, 1 and 3 choose, between 0.4375 and 0.5.
+    assert fold_scores(*HELD_OUT[:3]).thresholds[2] == 0.46875
+
+
+def test_held_out_folds_have_no_part_in_the_threshold():
+    distances, same, folds, tested = HELD_OUT
+    chosen = fold_scores(*HELD_OUT).thresholds
+    np.testing.assert_array_equal(fold_scores(np.where(tested, 9.0, distances), same ^ tested, folds, tested).thresholds, chosen)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_all_scores_are_of_the_held_out_folds(seed):
+    distances, same, folds = _pairs(seed, size=3000, folds=10)
+    tested = np.isin(folds, [2, 7, 9])
+    of_others = distances[~tested], same[~tested]
+    threshold = max(_candidates(of_others[0]), key=lambda candidate: np.mean((of_others[0] < candidate) == of_others[1]))
+    accuracies = [_accuracy(distances[folds == fold], same[folds == fold], threshold) for fold in (2, 7, 9)]
+    scored = distances[tested], same[tested]
+    assert pair_metrics(distances, same, folds, tested) == {
+        "lfw_accuracy": pytest.approx(np.mean(accuracies)),
+        "lfw_std": pytest.approx(np.std(accuracies)),
+        "lfw_standard_error": pytest.approx(np.std(accuracies, ddof=1) / math.sqrt(3)),
+        "threshold": pytest.approx(threshold),
+        "roc_area": area_under_roc(*scored),
+        "pairs": 900,
+        "folds": 3,
+        "tar_at_far_0.1": tar_at_far(*scored)[0][0.1],
+    }
+
+
+def test_one_fold_has_no_spread():
+    distances, same, folds, _ = HELD_OUT
+    metrics = pair_metrics(distances, same, folds, folds == 3)
+    assert (metrics["lfw_accuracy"], metrics["threshold"], metrics["folds"]) == (50.0, 0.40625, 1)
+    assert not {"lfw_std", "lfw_standard_error"} & set(metrics)
+
+
+@pytest.mark.parametrize("tested", [0, 8])
+def test_none_or_all_pairs_held_out(tested):
+    with pytest.raises(InputError, match=f"^a threshold is chosen on other folds: {tested} of 8 pairs are tested$"):
+        fold_scores(*HELD_OUT[:3], np.arange(8) < tested)
+
+
 def test_spreads_by_hand():
     # Mean 92, deviations -2, -2, 4: squares sum to 24.
     scores = FoldScores(np.array([90.0, 90.0, 96.0]), np.zeros(3))

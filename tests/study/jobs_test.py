@@ -114,6 +114,8 @@ def test_addresses_stay():
     assert names["teacher_seed0"] == "/study/runs/teacher_seed0-e73dcb99"
     assert names["ours_8_seed0"] == "/study/runs/ours_8_seed0-ceb28368"
     assert names["teacher_outputs_seed0"] == "/study/teachers/teacher_outputs_seed0-8023698f"
+    scale = make_scale("small", DRAWN | {PAIRS: SourceConfig("lfw:/pairs")})
+    assert make_graph(scale, on_pairs=["ours_8"]).pairs_job("ours_8", 0).path == "/study/pairs/ours_8_pairs_seed0-80d510d6"
 
 
 def test_stages_are_scored_on_pairs_where_there_are_some():

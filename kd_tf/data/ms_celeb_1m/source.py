@@ -36,6 +36,7 @@ class MSCelebSource:
     landmarks = None
     official_test = None
     labelled = True
+    folds = None
     trusted = False
     aspect_ratio = 1.0
 

@@ -92,7 +92,7 @@ def _records(source: Source, kept: np.ndarray, checksums: np.ndarray) -> dict[st
     """What `records.npz` holds."""
     if not len(kept):
         raise InputError(f"{source.name}: none of its {len(source)} images can be read")
-    known = {name: getattr(source, name) for name in ("identities", "landmarks", "official_test")}
+    known = {name: getattr(source, name) for name in ("identities", "landmarks", "official_test", "folds")}
     return {name: array[kept] for name, array in known.items() if array is not None} | {"checksums": checksums}
 
 

@@ -3,7 +3,7 @@
 | file | holds |
 | --- | --- |
 | `images-00000-of-00012.array_record` | the encoded images of consecutive records |
-| `records.npz` | `identities`, `checksums` (CRC-32 of each encoded image) and, where there are any, `landmarks` and `official_test` |
+| `records.npz` | `identities`, `checksums` (CRC-32 of each encoded image) and, where there are any, `landmarks`, `official_test`, `folds` |
 | `contact_sheet.jpg` | up to 64 of the images, with names, for a person to look at |
 | `packed.json` | what was packed: `version`, `source`, `resize`, `shards` (records in each), `identity_names`, `labelled`, `fingerprint` |
 
@@ -53,6 +53,7 @@ class PackedSource:
         self.official_test = records.get("official_test")
         # Packs of earlier versions do not say.
         self.labelled = manifest.get("labelled", True)
+        self.folds = records.get("folds")
         self.aspect_ratio = manifest["aspect_ratio"]
         self._path = path
         self._fingerprint = manifest["fingerprint"]

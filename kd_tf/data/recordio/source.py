@@ -35,6 +35,7 @@ class RecordIOSource:
     landmarks = None
     official_test = None
     labelled = True
+    folds = None
     trusted = False
     aspect_ratio = 1.0
 

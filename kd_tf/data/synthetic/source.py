@@ -27,6 +27,7 @@ class SyntheticSource:
 
     official_test = None
     labelled = True
+    folds = None
     trusted = True
     aspect_ratio = 1.0
 
