@@ -1,0 +1,133 @@
+"""A teacher from elsewhere: a function from images to embeddings, and how it wants to see a face.
+
+Such a teacher is whatever `python:` stands before, or beside which a file declares its view (`PATH.view.json`; docs/TEACHERS.md). Any
+other is a network of this package's contract, which sees what its student sees.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from kd_tf.errors import InputError, first_line
+from kd_tf.teachers.embedding.functions import (
+    PYTHON,
+    KerasFunction,
+    OnnxFunction,
+    PythonFunction,
+    SavedModelFunction,
+    TeacherFunction,
+    python_place,
+)
+from kd_tf.teachers.embedding.teacher_view import TeacherView, read_teacher_view, view_file
+
+_BLOCK = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EmbeddingTeacher:
+    """Photographs of faces, as `view` wants them, to embeddings.
+
+    Attributes:
+      who: named in messages, such as `--teacher=PATH`.
+      function: what computes the embeddings.
+      view: how it sees a face.
+    """
+
+    who: str
+    function: TeacherFunction
+    view: TeacherView
+
+    @property
+    def digest(self) -> str:
+        """Of its files and its view; what a function of Python reads besides its own file is not in it."""
+        digest = hashlib.sha256(json.dumps(self.view.facts(), sort_keys=True).encode())
+        for path in self.function.files:
+            with open(path, "rb") as file:
+                while block := file.read(_BLOCK):
+                    digest.update(block)
+        return digest.hexdigest()[:16]
+
+    def seen_as(self, **changes) -> "EmbeddingTeacher":
+        """The same function under another view."""
+        return dataclasses.replace(self, view=dataclasses.replace(self.view, **changes))
+
+    def embed(self, images: np.ndarray) -> np.ndarray:
+        """Embeddings of images.
+
+        Args:
+          images: RGB `[batch, image_size, image_size, 3]` of the view's size, 0 to 255.
+
+        Returns:
+          float32 `[batch, width]`.
+
+        Raises:
+          InputError: the function fails, or answers with another shape than one row an image or another width than declared.
+        """
+        inputs = teacher_inputs(tf.constant(images, tf.float32), self.view)
+        try:
+            rows = self.function(inputs if self.function.in_tensorflow else inputs.numpy())
+        except InputError:
+            raise
+        # Others' code may raise anything.
+        except Exception as error:
+            what = f"images {list(images.shape)}, {self.view.layout}"
+            raise InputError(f"{self.who} fails on {what}: {type(error).__name__}: {first_line(error)}") from error
+        self._check_shape(tuple(np.shape(rows)), len(images))
+        return np.asarray(rows, np.float32)
+
+    def _check_shape(self, found: tuple, images: int) -> None:
+        wanted = [images, self.view.width or "width"]
+        if len(found) != 2 or found[0] != images or found[1] != (self.view.width or found[1]):
+            raise InputError(f"{self.who} answers to {images} images with {list(found)}; wanted is {wanted}")
+
+
+def teacher_inputs(images: tf.Tensor, view: TeacherView) -> tf.Tensor:
+    """RGB images `[batch, height, width, 3]`, float32 0 to 255, as the teacher's function takes them."""
+    known = view.shift_and_scale
+    images = tf.image.per_image_standardization(images) if known is None else (images - known[0]) / known[1]
+    if view.channel_order == "bgr":
+        images = tf.reverse(images, [-1])
+    return tf.transpose(images, [0, 3, 1, 2]) if view.layout == "channels_first" else images
+
+
+def is_embedding_teacher(path: str | None) -> bool:
+    """Whether `--teacher` or `--model` names a teacher from elsewhere."""
+    return bool(path) and (path.startswith(PYTHON) or os.path.isfile(view_file(path)))
+
+
+def open_embedding_teacher(path: str, flag: str = "teacher") -> EmbeddingTeacher:
+    """Opens a teacher from elsewhere.
+
+    Args:
+      path: `python:MODULE:FUNCTION`, a `.keras` or `.onnx` file, or the folder of a SavedModel.
+      flag: named in messages.
+
+    Raises:
+      InputError: it, or the file with its view, cannot be read.
+    """
+    who = f"--{flag}={path}"
+    file = _declared_in(path, who)
+    if not os.path.isfile(file):
+        example = '{"image_size": 112, "channel_order": "rgb"}'
+        raise InputError(f"{who} needs its view in {file}, such as {example} (docs/TEACHERS.md)")
+    view = read_teacher_view(file)
+    if path.startswith(PYTHON):
+        return EmbeddingTeacher(who, PythonFunction(path, view, who), view)
+    if not os.path.exists(path):
+        raise InputError(f"{who} does not exist, but its view {file} does")
+    if path.endswith(".onnx"):
+        return EmbeddingTeacher(who, OnnxFunction(path, view, who), view)
+    keras = os.path.isfile(path) or os.path.exists(os.path.join(path, "keras_metadata.pb"))
+    return EmbeddingTeacher(who, (KerasFunction if keras else SavedModelFunction)(path, view, who), view)
+
+
+def _declared_in(path: str, who: str) -> str:
+    """That of a function of Python lies beside its module: `MODULE.FUNCTION.view.json`."""
+    if not path.startswith(PYTHON):
+        return view_file(path)
+    module, function = python_place(path, who)
+    return view_file(f"{os.path.splitext(module)[0]}.{function}")

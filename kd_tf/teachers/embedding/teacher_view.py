@@ -1,0 +1,141 @@
+"""How a teacher from elsewhere sees a face: what the file beside it declares."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from kd_tf.data.views import ViewConfig
+from kd_tf.errors import InputError
+
+CHANNEL_ORDERS = ("rgb", "bgr")
+LAYOUTS = ("channels_last", "channels_first")
+STANDARDIZED = "standardized"
+# What is subtracted from pixels of 0 to 255, and what they are divided by then.
+SCALINGS = {"0..255": (0.0, 1.0), "0..1": (0.0, 255.0), "-1..1": (127.5, 127.5)}
+_ENDING = ".view.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class TeacherView:
+    """What a teacher is shown of a record, and which of its answers is the embedding.
+
+    The crop, flip and jitter of a training view are those that the student sees, at this size.
+
+    Attributes:
+      image_size: height and width of its images, in pixels.
+      central_fraction: the share of the record's width and height that is used, around its centre.
+      align: whether faces are aligned by their five landmarks first (kd_tf/data/aligned.py).
+      channel_order: `rgb` or `bgr`.
+      scaling: one of `SCALINGS`; `standardized`: each image to mean 0 and variance 1.
+      mean: in place of `scaling`, what is subtracted of red, green and blue (0 to 255).
+      std: with `mean`, what they are divided by then.
+      layout: `channels_last` (`[batch, height, width, 3]`) or `channels_first`.
+      signature: of a SavedModel.
+      output: which of several answers is the embedding.
+      width: of the embedding, checked; None: whatever comes.
+      accuracy: percent of labelled pairs that the teacher tells right, as its makers say; the admission test compares.
+
+    Raises:
+      InputError: a value that cannot be meant.
+    """
+
+    image_size: int
+    central_fraction: float = 1.0
+    align: bool = False
+    channel_order: str = "rgb"
+    scaling: str = "0..255"
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    layout: str = "channels_last"
+    signature: str = "serving_default"
+    output: str | None = None
+    width: int | None = None
+    accuracy: float | None = None
+
+    def __post_init__(self):
+        _require_choice("channel_order", self.channel_order, CHANNEL_ORDERS)
+        _require_choice("scaling", self.scaling, (*SCALINGS, STANDARDIZED))
+        _require_choice("layout", self.layout, LAYOUTS)
+        if (self.mean is None) != (self.std is None):
+            raise InputError("mean and std belong together: give both, for red, green and blue, or a scaling")
+        for name in ("mean", "std"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _colours(name, getattr(self, name)))
+        if self.std is not None and not all(self.std):
+            raise InputError(f"std {list(self.std)} must not be 0")
+        if self.accuracy is not None and not 50 <= self.accuracy <= 100:
+            raise InputError(f"accuracy {self.accuracy} must be from 50 to 100, percent of labelled pairs")
+        self.of(ViewConfig())
+
+    def of(self, view: ViewConfig) -> ViewConfig:
+        """What this teacher sees where the student has `view`."""
+        return dataclasses.replace(view, image_size=self.image_size, central_fraction=self.central_fraction, align=self.align)
+
+    def facts(self) -> dict:
+        """The values that are given."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+
+    @property
+    def shift_and_scale(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """What is subtracted of the colours and what they are divided by, float32 `[3]` each; None: each image by its own."""
+        if self.mean is None and self.scaling == STANDARDIZED:
+            return None
+        shift, scale = SCALINGS[self.scaling] if self.mean is None else (self.mean, self.std)
+        return np.broadcast_to(np.float32(shift), [3]), np.broadcast_to(np.float32(scale), [3])
+
+
+def view_file(teacher: str) -> str:
+    """Where the view of the teacher at this path is declared."""
+    return teacher.rstrip(os.sep) + _ENDING
+
+
+def read_teacher_view(file: str) -> TeacherView:
+    """Reads a file such as `{"image_size": 150, "central_fraction": 0.6, "channel_order": "bgr"}`.
+
+    Raises:
+      InputError: it cannot be read, or declares something unknown or impossible.
+    """
+    try:
+        with open(file, encoding="utf-8") as text:
+            declared = json.load(text)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file} cannot be read: {error}") from error
+    fields = {field.name: field.type for field in dataclasses.fields(TeacherView)}
+    if not isinstance(declared, dict) or "image_size" not in declared:
+        raise InputError(f'{file} declares no image_size; wanted is such as {{"image_size": 112, "channel_order": "bgr"}}')
+    for name, value in declared.items():
+        if name not in fields:
+            raise InputError(f"{file} declares {name!r}, which is unknown; known: {', '.join(fields)}")
+        _require_type(file, name, value)
+    try:
+        return TeacherView(**declared)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
+
+
+_NUMBER, _COLOURS = (int, float), list
+_TYPES = {
+    "image_size": int, "central_fraction": _NUMBER, "align": bool, "mean": _COLOURS, "std": _COLOURS, "width": int, "accuracy": _NUMBER,
+}  # fmt: skip
+
+
+def _require_type(file: str, name: str, value) -> None:
+    wanted = _TYPES.get(name, str)
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+        names = {int: "a whole number", _NUMBER: "a number", bool: "true or false", _COLOURS: "a list of three numbers", str: "a text"}
+        raise InputError(f"{file}: {name} is {json.dumps(value)}; wanted is {names[wanted]}")
+
+
+def _require_choice(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise InputError(f"{name} {value!r} is unknown; known: {', '.join(known)}")
+
+
+def _colours(name: str, values) -> tuple[float, ...]:
+    numbers = [value for value in values if isinstance(value, _NUMBER) and not isinstance(value, bool) and np.isfinite(value)]
+    if len(values) != 3 or len(numbers) != 3:
+        raise InputError(f"{name} {list(values)} must be three numbers, for red, green and blue")
+    return tuple(float(value) for value in numbers)
