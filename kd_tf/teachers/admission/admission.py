@@ -94,7 +94,7 @@ def admit(
             rounds = _rounds(teacher, source, view, groups, batch_size)
     except Refused as fault:
         return Admission(teacher.who, str(fault), mechanics=mechanics)
-    without_pairs = f"{groups[0].people_with_pairs} people have two images; at least {FEWEST_PEOPLE} are needed"
+    without_pairs = f"of the people, {groups[0].people_with_pairs} have two images, and at least {FEWEST_PEOPLE} must"
     return Admission(teacher.who, refusal_of(teacher, rounds), notes_of(teacher, rounds, without_pairs), mechanics, rounds)
 
 

@@ -41,6 +41,12 @@ class LabelledPairs(NamedTuple):
         return len(np.unique(self.people[self.same]))
 
     @property
+    def of_either_kind(self) -> int:
+        """How many pairs of that kind there are of which there are fewer."""
+        same = int(self.same.sum())
+        return min(same, len(self.same) - same)
+
+    @property
     def words(self) -> str:
         """How many they are."""
         same = int(self.same.sum())
@@ -83,10 +89,10 @@ _Pair = tuple[int, int, int, int]
 def _pairs_of_one(images: list[np.ndarray], random: np.random.Generator) -> Iterator[_Pair]:
     """A turn gives each person's next pair; the people are shuffled once."""
 
-    def of_person(person: int) -> Iterator[_Pair]:
+    def of(person: int) -> Iterator[_Pair]:
         return ((*pair, person, person) for pair in itertools.islice(_rounds(images[person]), MOST_PAIRS_OF_A_PERSON))
 
-    for turn in itertools.zip_longest(*map(of_person, random.permutation(len(images)).tolist())):
+    for turn in itertools.zip_longest(*map(of, random.permutation(len(images)).tolist())):
         yield from (pair for pair in turn if pair)
 
 
@@ -95,8 +101,10 @@ def _rounds(images: np.ndarray) -> Iterator[tuple[int, int]]:
     # Who meets the one too many sits the round out.
     last = len(images) - 1 + len(images) % 2
     for turn in range(last):
-        places = [(last, turn), *(((turn + gap) % last, (turn - gap) % last) for gap in range(1, (last + 1) // 2))]
-        yield from ((int(images[first]), int(images[second])) for first, second in places if first < len(images))
+        if last < len(images):
+            yield int(images[last]), int(images[turn])
+        for gap in range(1, (last + 1) // 2):
+            yield int(images[(turn + gap) % last]), int(images[(turn - gap) % last])
 
 
 def _pairs_of_two(images: list[np.ndarray], random: np.random.Generator) -> Iterator[_Pair]:

@@ -84,20 +84,25 @@ class Round(NamedTuple):
 
 
 def measured_rounds(settings: Sequence[Setting], groups: Sequence[LabelledPairs], measure: Measure) -> tuple[Round, ...]:
-    """One round, or two.
+    """One round; and where others are ahead of the declared setting, and there are pairs for a closer look, a second one.
 
     Args:
       settings: the declared one first.
-      groups: the pairs of either round; there is no second one where it has fewer of them.
+      groups: the pairs of either round.
       measure: asks the teacher.
 
     Raises:
       Refused: the declared setting cannot be measured.
     """
     first = _round(settings, groups[0], measure, len(settings) - 1)
-    if not first.ahead or len(groups[1].first) < len(groups[0].first):
+    if not first.ahead or not _is_closer(*groups):
         return (first,)
     return first, _round([settings[0], *first.ahead], groups[1], measure, first.tried)
+
+
+def _is_closer(first: LabelledPairs, second: LabelledPairs) -> bool:
+    # Of few people many pairs say little.
+    return second.of_either_kind >= first.of_either_kind and second.people_with_pairs >= first.people_with_pairs / 2
 
 
 def _round(settings: Sequence[Setting], pairs: LabelledPairs, measure: Measure, tried: int) -> Round:

@@ -6,7 +6,7 @@ import pytest
 from kd_tf.evaluation.pairs import area_under_roc, pair_distances
 from kd_tf.teachers.admission.answers import Refused
 from kd_tf.teachers.admission.drawing import draw_pairs
-from kd_tf.teachers.admission.rounds import measured_rounds
+from kd_tf.teachers.admission.rounds import Round, SettingScore, measured_rounds
 from kd_tf.teachers.admission.settings import DECLARED, Setting
 
 OTHERS = [Setting(f"central_fraction 0.{number}", {"central_fraction": number / 10}) for number in range(1, 9)]
@@ -117,28 +117,44 @@ def test_only_those_ahead_by_a_standard_error_come_again_beside_the_declared_one
     assert not drawn[0] & drawn[1]
 
 
-def test_there_is_no_second_round_of_fewer_pairs():
-    assert len(rounds_of(embeddings(5), seed=5, counts=(100, 99))) == 1
-    assert len(rounds_of(embeddings(5), seed=5, counts=(100, 100))) == 2
+@pytest.mark.parametrize(
+    ("counts", "images", "rounds"),
+    [
+        ((100, 99), [IMAGES] * PEOPLE, 1),
+        ((100, 100), [IMAGES] * PEOPLE, 2),
+        # Of 4 + 8 x 6 pairs of one person 40 or 12 are left, of two enough.
+        ((12, 48), [2] * 4 + [4] * 8, 2),
+        ((40, 160), [2] * 4 + [4] * 8, 1),
+        # 8 x 20 pairs less 8 are left, of 8 of 40 people.
+        ((40, 160), [2] * 32 + [20] * 8, 1),
+        ((40, 160), [2] * 20 + [20] * 20, 2),
+    ],
+)
+def test_a_second_round_is_a_closer_look(counts, images, rounds):
+    """As many pairs of either kind, and of half as many people."""
+    source = SimpleNamespace(identities=np.repeat(np.arange(len(images)), images))
+    groups = draw_pairs(source, np.arange(sum(images)), counts, seed=0)
+    random = np.random.default_rng(0)
+
+    def measure(setting, pairs):
+        return np.where(pairs.same, 0, setting is not DECLARED) + 2 * random.random(len(pairs.same))
+
+    assert len(measured_rounds([DECLARED, OTHERS[0]], groups, measure)) == rounds
 
 
-def test_a_trifle_is_not_better():
-    """Two couples of 900 change sides: 0.22 points, whatever their standard error."""
-    source = SimpleNamespace(identities=np.repeat(np.arange(30), 4))
-    groups = draw_pairs(source, np.arange(120), (30, 0), seed=0)
-    same = groups[0].same
-    declared = np.where(same, 1.0, 2.0)
-    declared[np.flatnonzero(same)[0]] = 2.5
-    for couples, better in ((2, False), (30, True)):
-        other = declared.copy()
-        other[np.flatnonzero(~same)[:couples]] = 3.0
-        (only,) = measured_rounds(
-            [DECLARED, OTHERS[0]], groups, lambda setting, pairs, other=other: declared if setting is DECLARED else other
-        )
-        assert only.scores[1].difference == pytest.approx(100 * couples / 900)
-        allowed = only._replace(tried=1).errors_allowed * only.scores[1].error
-        assert bool(only.better) == (only.scores[1].difference > max(0.5, allowed))
-        assert not only.better or better
+def test_better_is_beyond_the_noise_and_no_trifle():
+    """20 people and four tried: Student's t of 19 degrees at 0.25% is 3.17."""
+    source = SimpleNamespace(identities=np.repeat(np.arange(20), 4))
+    (pairs,) = draw_pairs(source, np.arange(80), (20,), seed=0)
+
+    def score(place, difference, error):
+        return SettingScore(OTHERS[place], 90 + difference, 1, difference, error, 80, 1)
+
+    declared = SettingScore(DECLARED, 90, 1, 0, 0, 80, 1)
+    found = Round(pairs, (declared, score(0, 0.49, 0.01), score(1, 0.51, 0.01), score(2, 3.1, 1), score(3, 3.2, 1)), {}, 4)
+    assert [each.name for each in found.better] == [OTHERS[3].name, OTHERS[1].name]
+    assert found.errors_allowed == pytest.approx(3.17, abs=0.01)
+    assert found.ahead == OTHERS[:4]
 
 
 def test_a_setting_that_fails_is_left_out_and_the_declared_one_refused():
