@@ -38,19 +38,20 @@ def similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
-def align_face(image: np.ndarray, landmarks: np.ndarray, view: ViewConfig) -> np.ndarray:
+def align_face(image: np.ndarray, landmarks: np.ndarray, view: ViewConfig, template: np.ndarray = TEMPLATE_LANDMARKS) -> np.ndarray:
     """The aligned face, as a run with `--align` sees it.
 
     Args:
       image: uint8 `[height, width, 3]`.
       landmarks: `[5, 2]`, fractions of the image's width and height.
       view: for its sizes.
+      template: `[5, 2]`, where the points of an aligned face lie, as fractions.
 
     Returns:
       uint8 `[canvas_size, canvas_size, 3]`: the template fills the middle `image_size` pixels; what is outside the image is black.
     """
     margin = (view.canvas_size - view.image_size) // 2
-    targets = (TEMPLATE + 0.5) * view.image_size / TEMPLATE_SIZE + margin - 0.5
+    targets = template.astype(np.float64) * view.image_size + margin - 0.5
     size = np.array(image.shape[1::-1])
     scale = np.linalg.norm(similarity(landmarks * size, targets)[:, 0])
     if scale < 1:
@@ -67,6 +68,7 @@ class AlignedSource(DerivedSource):
     Args:
       source: has landmarks.
       view: for its sizes.
+      template: see `align_face`.
 
     Attributes:
       whole: the source of the images as they are.
@@ -75,7 +77,7 @@ class AlignedSource(DerivedSource):
       InputError: the source has no landmarks.
     """
 
-    def __init__(self, source: Source, view: ViewConfig):
+    def __init__(self, source: Source, view: ViewConfig, template: np.ndarray = TEMPLATE_LANDMARKS):
         if source.landmarks is None:
             raise InputError(f"{source.name} has no landmarks, which --align needs")
         super().__init__(source)
@@ -83,6 +85,7 @@ class AlignedSource(DerivedSource):
         self.landmarks = None
         self.aspect_ratio = 1.0
         self._view = view
+        self._template = template
         self._known = np.isfinite(source.landmarks).all(axis=(1, 2))
         if not self._known.all():
             _LOGGER.warning("%s: %d of %d images have no landmarks and are not aligned", self.name, np.sum(~self._known), len(self))
@@ -101,7 +104,7 @@ class AlignedSource(DerivedSource):
         # Not by OpenCV, which would turn images that say so of themselves, but not their landmarks.
         image = decode_image(encoded).numpy()
         if self._known[index]:
-            return encode_bmp(align_face(image, self._source.landmarks[index], self._view))
+            return encode_bmp(align_face(image, self._source.landmarks[index], self._view, self._template))
         margins = [round(side * (1 - self._view.central_fraction) / 2) for side in image.shape[:2]]
         return encode_bmp(image[margins[0] : image.shape[0] - margins[0], margins[1] : image.shape[1] - margins[1]])
 
@@ -111,11 +114,11 @@ def unaligned(source: Source) -> Source:
     return source.whole if isinstance(source, AlignedSource) else source
 
 
-def align(source: Source, view: ViewConfig) -> tuple[Source, ViewConfig]:
-    """The source and the view under which it is read: aligned where the view says so, else as they are."""
+def align(source: Source, view: ViewConfig, template: np.ndarray = TEMPLATE_LANDMARKS) -> tuple[Source, ViewConfig]:
+    """The source and the view under which it is read: aligned to the template where the view says so, else as they are."""
     if not view.align:
         return source, view
-    return AlignedSource(source, view), view_of_faces(view)
+    return AlignedSource(source, view, template), view_of_faces(view)
 
 
 def view_of_faces(view: ViewConfig) -> ViewConfig:
