@@ -165,7 +165,6 @@ def run_steps(steps: list[Step], folder: str) -> None:
     if os.path.exists(note):
         with open(note, encoding="utf-8") as file:
             finished = json.load(file)
-    os.makedirs(folder, exist_ok=True)
     for place, step in enumerate(steps):
         if finished[place : place + 1] == [str(step)] and os.path.exists(step.output):
             print(f"finished: {step}")
