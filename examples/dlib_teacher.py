@@ -37,10 +37,11 @@ ANSWER, MOST_PROCESSES = "--answer", 16
 ONE_CALL_AT_A_TIME = threading.Lock()
 
 TEACHER = f"python:{os.path.abspath(__file__)}:embed"
-TEST_FOLDS = "--test_folds=7,8"
+FOLDS = ("--split=official", "--test_folds=7,8")
 # What the student sees.
 VIEW = ("--image_size=64", "--central_fraction=0.6")
-TARGETS = ("--task=embedding", "--targets=hidden", "--hidden_reduction=sum")
+# The direction of dlib's descriptors: distances are measured between unit vectors, and their length would take the first steps.
+TARGETS = ("--task=embedding", "--targets=hidden", "--normalize_hidden", "--hidden_reduction=sum")
 
 
 def embed(images: np.ndarray) -> np.ndarray:
@@ -139,13 +140,12 @@ class Step(NamedTuple):
 
 def make_steps(given: argparse.Namespace) -> list[Step]:
     """The commands, in their order."""
-    data = (f"--data={given.data}", TEST_FOLDS)
+    data = (f"--data={given.data}", *FOLDS)
     cache, student = (os.path.join(given.output, name) for name in ("cache", "student"))
-    stored = ("--split=official", *VIEW)
     network = ("--network=resnet50", f"--width_divisor={given.width_divisor}", f"--epochs={given.epochs:g}")
     return [
-        Step("cache", (f"--teacher={TEACHER}", *data, *stored, f"--views={given.views}", f"--output={cache}"), cache),
-        Step("distill", (*TARGETS, f"--teacher_cache={cache}", *data, *stored, *network, f"--model_dir={student}"), student),
+        Step("cache", (f"--teacher={TEACHER}", *data, *VIEW, f"--views={given.views}", f"--output={cache}"), cache),
+        Step("distill", (*TARGETS, f"--teacher_cache={cache}", *data, *VIEW, *network, f"--model_dir={student}"), student),
         make_evaluation(given.output, "teacher", f"--model={TEACHER}", *data),
         make_evaluation(given.output, "student", f"--model={student}", *data),
         make_evaluation(given.output, "pixels", "--model=pixels", *data, *VIEW),
