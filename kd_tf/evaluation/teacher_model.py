@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from kd_tf.data.aligned import align, unaligned
 from kd_tf.data.broken import naming_bad_images
 from kd_tf.data.pipeline import evaluation_batches
 from kd_tf.data.split import Split
@@ -31,7 +30,7 @@ class TeacherModel:
 
     def answers(self, split: Split, outputs: tuple[str, ...], *, flip: bool = False) -> Answers:
         """See `ScoredModel.answers`."""
-        source, view = align(unaligned(split.source), self._teacher.view.of(ViewConfig()))
+        source, view = self._teacher.view.sees(split.source, ViewConfig())
         seen = dataclasses.replace(split, source=source)
         with naming_bad_images(split.source, lambda: split.records):
             found = collect(self._parts(evaluation_batches(seen, view, batch_size=BATCH_SIZE), outputs, flip))

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kd_tf.data.aligned import align, unaligned
 from kd_tf.data.dataset import FaceData, open_data, prepare_data
 from kd_tf.data.digest import data_digest
 from kd_tf.data.source import Source
@@ -144,8 +143,7 @@ def _open_network(config: CacheConfig) -> _Teacher:
 
 def _open_elsewhere(config: CacheConfig, data: FaceData) -> _Teacher:
     teacher = open_embedding_teacher(config.teacher)
-    sees = align(unaligned(data.train.source), teacher.view.of(config.view))
-    return _Teacher(teacher, teacher.digest, teacher.width, sees=sees)
+    return _Teacher(teacher, teacher.digest, teacher.width, sees=teacher.view.sees(data.train.source, config.view))
 
 
 @dataclasses.dataclass(frozen=True)

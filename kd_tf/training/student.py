@@ -4,7 +4,6 @@ import dataclasses
 
 import tensorflow as tf
 
-from kd_tf.data.aligned import unaligned
 from kd_tf.data.dataset import FaceData
 from kd_tf.distillers import (
     AlignmentDistiller,
@@ -110,7 +109,7 @@ def open_cache(config: RunConfig, data: FaceData) -> tuple[TeacherCache | None, 
     if not config.distillation.teacher_cache:
         if elsewhere is None:
             return None, data
-        return None, dataclasses.replace(data, look_up=teacher_images(unaligned(data.train.source), elsewhere.view.of(config.view)))
+        return None, dataclasses.replace(data, look_up=teacher_images(data.train.source, config.view, elsewhere.view))
     cache, network = TeacherCache(config.distillation.teacher_cache), None if elsewhere else _load(config, path, "teacher")
     digest = elsewhere.digest if elsewhere else weights_digest(network) if network else None
     views = check_cache(cache, data, config.view, teacher=digest)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from kd_tf.data.aligned import align
 from kd_tf.data.broken import naming_bad_images
 from kd_tf.data.pipeline import evaluation_batches
 from kd_tf.data.source import Source
@@ -71,7 +70,7 @@ def require_distances(teacher: EmbeddingTeacher, rows: np.ndarray, names: list[s
 
 
 def _batches(teacher: EmbeddingTeacher, source: Source, view: ViewConfig, records: np.ndarray, batch_size: int):
-    seen, seen_as = align(source, teacher.view.of(view))
+    seen, seen_as = teacher.view.sees(source, view)
     with naming_bad_images(seen, lambda: records):
         for images, _ in evaluation_batches(Split(seen, records), seen_as, batch_size=batch_size):
             yield images.numpy()

@@ -45,7 +45,9 @@ def settings_to_try(teacher: EmbeddingTeacher, *, landmarks: bool) -> list[Setti
         changes += _scalings(view)
     # Of an aligned face nothing is cut.
     changes += [] if view.align else [{"central_fraction": crop} for crop in _crops(view.central_fraction)]
-    changes += [{"align": not view.align}] if landmarks else []
+    own_template = {} if view.template is None else {"template": None}
+    changes += [own_template] if own_template else []
+    changes += [{"align": not view.align} | own_template] if landmarks else []
     return [DECLARED, *(Setting(_name(change), change) for change in changes)]
 
 
@@ -62,4 +64,6 @@ def _crops(declared: float) -> list[float]:
 
 def _name(change: dict) -> str:
     field, value = next(iter(change.items()))
+    if value is None:
+        return f"no {field}"
     return f"{field} {value if isinstance(value, str) else json.dumps(value)}"

@@ -123,11 +123,8 @@ class PythonFunction:
     in_tensorflow = False
 
     def __init__(self, path: str, view: TeacherView, who: str):
-<<<<<<< HEAD
         if view.mean or view.scaling != "0..255":
             raise InputError(f"{who} is shown uint8 images of 0 to 255: its view can have no scaling {view.scaling!r} and no mean")
-=======
->>>>>>> admission
         file, function = python_place(path, who)
         self.files = [file]
         self._function = _imported(path, file, function, who)

@@ -3,22 +3,26 @@
 import tensorflow as tf
 
 from kd_tf.data import views
-from kd_tf.data.aligned import align
 from kd_tf.data.pipeline import LookUp
 from kd_tf.data.source import Source, decode_image, read_records
 from kd_tf.data.views import EVALUATION_VIEW, ViewConfig
+from kd_tf.teachers.embedding.teacher_view import TeacherView
 
 TEACHER_IMAGES = "teacher_images"
 
 
-def teacher_images(source: Source, view: ViewConfig) -> LookUp:
+def teacher_images(source: Source, view: ViewConfig, teacher: TeacherView) -> LookUp:
     """Gives batches the target `teacher_images`, float32 RGB `[batch, image_size, image_size, 3]`, 0 to 255.
 
     Args:
       source: the data set, as it was opened.
-      view: the teacher's (`TeacherView.of`).
+      view: the student's.
+      teacher: how the teacher sees a face.
+
+    Raises:
+      InputError: see `TeacherView.sees`.
     """
-    source, view = align(source, view)
+    source, view = teacher.sees(source, view)
     nowhere = tf.zeros([5, 2])
 
     def see(encoded: tf.Tensor, record: tf.Tensor, number: tf.Tensor) -> tf.Tensor:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kd_tf.data.aligned import TEMPLATE_LANDMARKS, align, unaligned
+from kd_tf.data.source import Source
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
 
@@ -27,7 +29,9 @@ class TeacherView:
     Attributes:
       image_size: height and width of its images, in pixels.
       central_fraction: the share of the record's width and height that is used, around its centre.
-      align: whether faces are aligned by their five landmarks first (kd_tf/data/aligned.py).
+      align: whether faces are aligned by their five landmarks first (kd_tf/data/aligned.py); those without landmarks are cut.
+      template: with `align`, where these points lie in its images, five of (x, y) as fractions in CelebA's order; None: where most face
+        networks have them.
       channel_order: `rgb` or `bgr`.
       scaling: one of `SCALINGS`; `standardized`: each image to mean 0 and variance 1.
       mean: in place of `scaling`, what is subtracted of red, green and blue (0 to 255).
@@ -45,6 +49,7 @@ class TeacherView:
     image_size: int
     central_fraction: float = 1.0
     align: bool = False
+    template: Sequence[Sequence[float]] | None = None
     channel_order: str = "rgb"
     scaling: str = "0..255"
     mean: Sequence[float] | None = None
@@ -61,6 +66,8 @@ class TeacherView:
         _require_choice("layout", self.layout, LAYOUTS)
         if (self.mean is None) != (self.std is None):
             raise InputError("mean and std belong together: give both, for red, green and blue, or a scaling")
+        if self.template is not None:
+            object.__setattr__(self, "template", _points(self.template, self.align))
         for name in ("mean", "std"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _colours(name, getattr(self, name)))
@@ -68,10 +75,18 @@ class TeacherView:
             raise InputError(f"std {list(self.std)} must not be 0")
         if self.accuracy is not None and not 50 <= self.accuracy <= 100:
             raise InputError(f"accuracy {self.accuracy} must be from 50 to 100, percent of labelled pairs")
-        self.of(ViewConfig())
+        self._of(ViewConfig())
 
-    def of(self, view: ViewConfig) -> ViewConfig:
-        """What this teacher sees where the student has `view`."""
+    def sees(self, source: Source, view: ViewConfig) -> tuple[Source, ViewConfig]:
+        """The source and the view of it that this teacher sees where its student sees `view` of `source`.
+
+        Raises:
+          InputError: faces are to be aligned, and the source has no landmarks.
+        """
+        template = TEMPLATE_LANDMARKS if self.template is None else np.array(self.template)
+        return align(unaligned(source), self._of(view), template)
+
+    def _of(self, view: ViewConfig) -> ViewConfig:
         return dataclasses.replace(view, image_size=self.image_size, central_fraction=self.central_fraction, align=self.align)
 
     def facts(self) -> dict:
@@ -116,16 +131,16 @@ def read_teacher_view(file: str) -> TeacherView:
         raise InputError(f"{file}: {error}") from error
 
 
-_NUMBER, _COLOURS = (int, float), list
-_TYPES = {
-    "image_size": int, "central_fraction": _NUMBER, "align": bool, "mean": _COLOURS, "std": _COLOURS, "width": int, "accuracy": _NUMBER,
-}  # fmt: skip
+_NUMBER = (int, float)
+_TYPES = {"image_size": int, "central_fraction": _NUMBER, "align": bool, "width": int, "accuracy": _NUMBER} | dict.fromkeys(
+    ("template", "mean", "std"), list
+)
 
 
 def _require_type(file: str, name: str, value) -> None:
     wanted = _TYPES.get(name, str)
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-        names = {int: "a whole number", _NUMBER: "a number", bool: "true or false", _COLOURS: "a list of three numbers", str: "a text"}
+        names = {int: "a whole number", _NUMBER: "a number", bool: "true or false", list: "a list", str: "a text"}
         raise InputError(f"{file}: {name} is {json.dumps(value)}; wanted is {names[wanted]}")
 
 
@@ -135,7 +150,22 @@ def _require_choice(name: str, value: str, known: Sequence[str]) -> None:
 
 
 def _colours(name: str, values) -> tuple[float, ...]:
-    numbers = [value for value in values if isinstance(value, _NUMBER) and not isinstance(value, bool) and np.isfinite(value)]
-    if len(values) != 3 or len(numbers) != 3:
+    if len(values) != 3 or not _are_numbers(values):
         raise InputError(f"{name} {list(values)} must be three numbers, for red, green and blue")
-    return tuple(float(value) for value in numbers)
+    return tuple(map(float, values))
+
+
+def _points(values, aligned: bool) -> tuple[tuple[float, ...], ...]:
+    if not aligned:
+        raise InputError("template has no effect without align")
+    if len(values) != 5 or not all(isinstance(point, Sequence) and len(point) == 2 and _are_numbers(point) for point in values):
+        raise InputError(
+            f"template {list(values)} must be five points [x, y]: eyes, nose and mouth corners, image-left first, as fractions"
+        )
+    if len({tuple(point) for point in values}) < 5:
+        raise InputError(f"template {list(values)} has two points at one place")
+    return tuple(tuple(map(float, point)) for point in values)
+
+
+def _are_numbers(values) -> bool:
+    return all(isinstance(value, _NUMBER) and not isinstance(value, bool) and np.isfinite(value) for value in values)

@@ -18,6 +18,7 @@ from kd_tf.teachers.cache.store import TEACHER_HIDDEN, TeacherCache
 from kd_tf.teachers.embedding.images import TEACHER_IMAGES, teacher_images
 from kd_tf.teachers.embedding.live import LiveEmbeddingTeacher
 from kd_tf.teachers.embedding.teacher import open_embedding_teacher
+from kd_tf.teachers.embedding.teacher_view import TeacherView
 from kd_tf.training.caching import CacheConfig, cache_teacher
 from kd_tf.training.config import DistillationConfig
 from kd_tf.training.run import run
@@ -52,7 +53,7 @@ def _student(model_dir, **distillation):
 def test_the_teacher_sees_the_crop_and_flip_of_the_student(number):
     """At twice the size, from which the student's own image is but a mean of four pixels."""
     view = dataclasses.replace(VIEW, jitter=False)
-    look_up = teacher_images(open_source(SOURCE), dataclasses.replace(view, image_size=32))
+    look_up = teacher_images(open_source(SOURCE), view, TeacherView(32))
     large = look_up(tf.constant(RECORDS), tf.fill([len(RECORDS)], tf.constant(number, tf.int64)))[TEACHER_IMAGES].numpy()
     assert large.shape == (4, 32, 32, 3)
     small = large.reshape(4, 16, 2, 16, 2, 3).mean(axis=(2, 4))
