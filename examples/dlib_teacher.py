@@ -1,7 +1,7 @@
 """dlib's face descriptor network (128 values, weights in the public domain) as a teacher.
 
     pip install dlib-bin face-recognition-models
-    kd-cache --teacher=python:examples/dlib_teacher.py:embed --data=lfw:LFW --image_size=64 --central_fraction=0.6 --views=4 --output=caches/dlib
+    kd-cache --teacher=python:examples/dlib_teacher.py:embed --data=lfw:LFW --views=4 --output=caches/dlib
 
 `dlib_teacher.embed.view.json` beside this file says how it sees a face. examples/distill_dlib.sh goes on to students and their scores.
 """

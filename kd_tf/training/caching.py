@@ -185,7 +185,7 @@ def _begin(config: CacheConfig, teacher: _Teacher, data: FaceData) -> TeacherCac
         teacher=teacher.digest,
         data=data_digest(data.train.source),
         data_name=data.train.source.name,
-        view=view_facts(config.view),
+        view=view_facts(config.view, own_view=teacher.sees is not None),
         views=config.view.views,
         width=teacher.width,
         dtype=config.dtype,

@@ -62,9 +62,9 @@ def check_records(cache: TeacherCache, data: FaceData) -> None:
 
 def _check_views(cache: TeacherCache, view: ViewConfig, views: int) -> None:
     found, wanted = cache.manifest.view, view_facts(view)
-    for name in wanted if found is not None else ():
-        if found.get(name) != wanted[name] and (views or name not in _OF_TRAINING_VIEWS):
-            raise InputError(f"{_named(cache)} is of views with {name} {found.get(name)}; this run has {name} {wanted[name]}")
+    for name in found or ():
+        if found[name] != wanted.get(name) and (views or name not in _OF_TRAINING_VIEWS):
+            raise InputError(f"{_named(cache)} is of views with {name} {found[name]}; this run has {name} {wanted.get(name)}")
 
 
 def _named(cache: TeacherCache) -> str:

@@ -65,7 +65,7 @@ def read_manifest(path: str) -> Manifest:
         raise InputError(f"{file} cannot be read: {error}") from error
 
 
-def view_facts(view: ViewConfig) -> dict:
-    """What the views of a record are chosen by."""
-    facts = {name: getattr(view, name) for name in ("image_size", "central_fraction", "align", "jitter", "seed")}
-    return facts | {"view_function": VIEW_FUNCTION}
+def view_facts(view: ViewConfig, *, own_view: bool = False) -> dict:
+    """What the views of a record are chosen by; a teacher with a view of its own does not see its students' sizes."""
+    sizes = () if own_view else ("image_size", "central_fraction", "align")
+    return {name: getattr(view, name) for name in (*sizes, "jitter", "seed")} | {"view_function": VIEW_FUNCTION}
