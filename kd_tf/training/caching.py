@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kd_tf.data.aligned import unaligned
 from kd_tf.data.dataset import FaceData, open_data, prepare_data
 from kd_tf.data.digest import data_digest
 from kd_tf.data.source import Source
@@ -13,17 +14,20 @@ from kd_tf.data.sources import SourceConfig, open_source
 from kd_tf.data.split import SplitConfig
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
+from kd_tf.files import check_folder_can_be_written
 from kd_tf.networks.digest import weights_digest
 from kd_tf.networks.face_network import output_shapes, output_width, require_outputs
 from kd_tf.networks.identity_names import recorded_identities
 from kd_tf.networks.precision import in_precision
 from kd_tf.networks.stored import load_network
+from kd_tf.teachers.admission.admission import admit
 from kd_tf.teachers.cache.fill import HiddenLayer, fill_cache, linear_head
 from kd_tf.teachers.cache.imported import import_cache
 from kd_tf.teachers.cache.manifest import CACHE_DTYPES, Manifest, view_facts
 from kd_tf.teachers.cache.rows import rows_of_a_part
-from kd_tf.teachers.cache.store import TeacherCache, begin_cache
+from kd_tf.teachers.cache.store import TeacherCache, begin_cache, is_begun
 from kd_tf.teachers.embedding.teacher import EmbeddingTeacher, is_embedding_teacher, open_embedding_teacher
+from kd_tf.training.admitting import require_admitted
 from kd_tf.training.strategy import get_strategy
 from kd_tf.training.workers import this_worker
 
@@ -47,6 +51,8 @@ class CacheConfig:
       precision: what the teacher computes in: `float32`, `mixed_bfloat16` or `mixed_float16`.
       strategy: `one`, `mirrored` or `multi_worker`, whose workers share the work without waiting for each other.
       worker: which of how many processes that share the work this one is; of `multi_worker` TF_CONFIG says it.
+      admit_pairs: on how many pairs a teacher from elsewhere is tried before a cache of it is begun (`kd_tf.teachers.admission`); None: it
+        is not.
     """
 
     teacher: str
@@ -61,6 +67,7 @@ class CacheConfig:
     precision: str = "float32"
     strategy: str = "one"
     worker: tuple[int, int] = (0, 1)
+    admit_pairs: int | None = None
 
     def __post_init__(self):
         if self.view.views is None:
@@ -103,6 +110,9 @@ def cache_teacher(config: CacheConfig) -> dict:
     with strategy.scope():
         teacher = _open_elsewhere(config, data) if is_embedding_teacher(config.teacher) else _open_network(config)
     data = prepare_data(data, config.image_cache, skip_broken=config.skip_broken)
+    if teacher.sees and config.admit_pairs and not is_begun(config.output):
+        check_folder_can_be_written(config.output)
+        _admit(config, teacher.asked, data)
     source, view = teacher.sees or (data.train.source, data.view)
     cache = _begin(config, teacher, data)
     outputs, seconds = fill_cache(cache, teacher.asked, source, view, batch_size=config.batch_size, worker=worker)
@@ -170,6 +180,15 @@ def import_teacher(config: ImportConfig) -> dict:
       InputError: bad input.
     """
     return _contents(import_cache(config.file, open_source(config.source), config.output, dtype=config.dtype))
+
+
+def _admit(config: CacheConfig, teacher: EmbeddingTeacher, data: FaceData) -> None:
+    """Logs the report of the test, and raises `InputError` where the teacher is refused."""
+    options = {"pairs": config.admit_pairs, "seed": config.view.seed, "batch_size": config.batch_size}
+    admission = admit(teacher, unaligned(data.train.source), config.view, data.train.records, **options)
+    for line in admission.report().splitlines():
+        _LOGGER.info("%s", line)
+    require_admitted(admission)
 
 
 def _contents(cache: TeacherCache) -> dict:

@@ -133,8 +133,9 @@ def test_a_teacher_from_elsewhere(tmp_path):
     """A function of Python, named as from the current folder; its students find it from any other."""
     python_teacher(tmp_path, central_fraction=0.8)
     data = ("--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16")
-    found = cache("--teacher=python:faces.py:quarters", "--views=1", "--output=caches/faces", *data, cwd=str(tmp_path))
+    found = cache("--teacher=python:faces.py:quarters", "--views=1", "--output=caches/faces", *data, "--noadmit", cwd=str(tmp_path))
     assert found.returncode == 0, found.stderr
+    assert "as declared" not in found.stderr
     assert "60 of 60 outputs are there (100.0%)" in found.stdout
     student = (
         sys.executable,
@@ -152,3 +153,24 @@ def test_a_teacher_from_elsewhere(tmp_path):
     with open(tmp_path / "run" / "flags.txt", encoding="utf-8") as file:
         assert f"--teacher=python:{tmp_path}/faces.py:quarters\n" in file.readlines()
     assert "needs its view in" in refused(cache(f"--teacher={tmp_path}/teacher.onnx", "--views=1", f"--output={tmp_path}/other"))
+
+
+def test_a_teacher_from_elsewhere_is_tried_first(tmp_path):
+    data = ("--identities=6", "--pictures=10", "--picture_size=24")
+    good, noisy = python_teacher(tmp_path), python_teacher(tmp_path, "noisy")
+    tried = cache(f"--teacher={good}", "--admit", "--admit_pairs=20", *data, cwd=str(tmp_path))
+    assert tried.returncode == 0, tried.stderr
+    assert "as declared" in tried.stdout and "channel_order bgr" in tried.stdout
+    assert sorted(os.listdir(tmp_path)) == ["faces.noisy.view.json", "faces.py", "faces.quarters.view.json"]
+    kept = cache(f"--teacher={good}", "--views=0", "--admit_pairs=20", "--output=caches/good", *data, cwd=str(tmp_path))
+    assert kept.returncode == 0 and "as declared" in kept.stderr
+    again = cache(f"--teacher={good}", "--views=0", "--admit_pairs=20", "--output=caches/good", *data, cwd=str(tmp_path))
+    assert again.returncode == 0 and "as declared" not in again.stderr
+    refusal = cache(f"--teacher={noisy}", "--views=0", "--output=caches/noisy", *data, cwd=str(tmp_path))
+    assert refusal.returncode == 2
+    assert refusal.stderr.splitlines()[-1].endswith("(--noadmit stores its answers as they are)")
+    assert not (tmp_path / "caches" / "noisy").exists()
+    stored = refused(cache(f"--teacher={good}", "--admit", "--views=2", *data))
+    assert stored == "cache.py: --views has no effect with --admit, which stores nothing"
+    assert "give --output=DIR" in refused(cache(f"--teacher={good}", "--views=2", *data))
+    assert "--admit tries teachers from elsewhere" in refused(cache(f"--teacher={tmp_path}", "--admit", *data))

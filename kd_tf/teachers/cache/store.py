@@ -125,11 +125,16 @@ def begin_cache(
     Raises:
       InputError: the directory holds something else, or cannot be written.
     """
-    if not os.path.exists(os.path.join(path, MANIFEST_FILE)):
+    if not is_begun(path):
         _begin(path, manifest, {RECORDS_FILE: records, EVALUATION_RECORDS_FILE: evaluation_records}, head, identity_names)
     cache = TeacherCache(path)
     _check_same(cache, manifest, records, evaluation_records)
     return cache
+
+
+def is_begun(path: str) -> bool:
+    """Whether there is a cache in directory `path`, filled or not."""
+    return os.path.exists(os.path.join(path, MANIFEST_FILE))
 
 
 def _begin(path: str, manifest: Manifest, lists: dict[str, np.ndarray], head, identity_names: list[str] | None) -> None:

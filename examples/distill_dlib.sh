@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# From dlib's face network to a student of 64 pixels that tells people apart whom it never saw, without one label:
+#
+#     bash examples/distill_dlib.sh LFW OUTPUT [WIDTH_DIVISOR] [VIEWS] [EPOCHS]
+#
+# LFW is the folder with lfw-deepfunneled/, pairs.txt, people.txt and landmarks.csv. The people of folds 7 and 8 are held out; teacher,
+# student and bare pixels are scored on their pairs, with the threshold of all other folds. Given again, it goes on where it stopped.
+set -euo pipefail
+lfw=$1 output=$2 divisor=${3:-8} views=${4:-4} epochs=${5:-60}
+teacher="python:$(dirname "$0")/dlib_teacher.py:embed"
+data=(--data="lfw:$lfw" --split=official --test_folds=7,8)
+
+pip install --quiet dlib-bin face-recognition-models
+
+if [[ ! -e "$output/cache" ]]; then
+  kd-cache --teacher="$teacher" "${data[@]}" --admit --admit_pairs=50
+fi
+# What dlib says of each photograph under so many crops and flips: a process a core, which share the work.
+workers=()
+for ((core = 0; core < $(nproc); core++)); do
+  kd-cache --teacher="$teacher" "${data[@]}" --noadmit --views="$views" --output="$output/cache" --worker="$core/$(nproc)" &
+  workers+=($!)
+done
+wait "${workers[@]}"
+
+student="$output/student_$divisor"
+if [[ ! -e "$student/metrics.json" ]]; then
+  kd-distill --task=embedding --teacher_cache="$output/cache" --targets=hidden:10 --hidden_reduction=sum "${data[@]}" --align \
+    --image_size=64 --image_cache="$output/images" --network=resnet50 --width_divisor="$divisor" --epochs="$epochs" --model_dir="$student"
+fi
+
+for model in "$teacher" "$student" pixels; do
+  kd-evaluate --model="$model" --protocol=lfw --data="lfw:$lfw" --test_folds=7,8 --align --image_size=64
+done

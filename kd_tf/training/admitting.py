@@ -1,0 +1,55 @@
+"""The admission test of a teacher from elsewhere, from its configuration to the report."""
+
+import dataclasses
+
+from kd_tf.data.aligned import unaligned
+from kd_tf.data.dataset import open_data
+from kd_tf.data.sources import SourceConfig
+from kd_tf.data.split import SplitConfig
+from kd_tf.data.views import ViewConfig
+from kd_tf.errors import InputError
+from kd_tf.teachers.admission.admission import Admission, admit
+from kd_tf.teachers.embedding.teacher import is_embedding_teacher, open_embedding_teacher
+
+
+@dataclasses.dataclass(frozen=True)
+class AdmissionConfig:
+    """Which teacher is tried, and on what.
+
+    Attributes:
+      teacher: one from elsewhere.
+      source: the data set.
+      view: the student's.
+      split: of whose training half images are drawn.
+      pairs: of one person, and as many of two.
+      seed: chooses them.
+      batch_size: images at a time.
+
+    Raises:
+      InputError: the teacher is a network of this package's contract, which sees what its students see.
+    """
+
+    teacher: str
+    source: SourceConfig = SourceConfig()
+    view: ViewConfig = ViewConfig()
+    split: SplitConfig = SplitConfig()
+    pairs: int = 200
+    seed: int = 0
+    batch_size: int = 64
+
+    def __post_init__(self):
+        if not is_embedding_teacher(self.teacher):
+            raise InputError(f"--admit tries teachers from elsewhere, whose view a file declares; --teacher={self.teacher} has none")
+
+
+def try_teacher(config: AdmissionConfig) -> Admission:
+    """Opens the teacher and the data, and tries it; see `admit`."""
+    teacher, train = open_embedding_teacher(config.teacher), open_data(config.source, config.view, config.split).train
+    options = {"pairs": config.pairs, "seed": config.seed, "batch_size": config.batch_size}
+    return admit(teacher, unaligned(train.source), config.view, train.records, **options)
+
+
+def require_admitted(admission: Admission) -> None:
+    """Raises `InputError` where the teacher is refused."""
+    if not admission.admitted:
+        raise InputError(f"{admission.refusal} (--noadmit stores its answers as they are)")
