@@ -83,6 +83,8 @@ class TeacherView:
         Raises:
           InputError: faces are to be aligned, and the source has no landmarks.
         """
+        if self.align and unaligned(source).landmarks is None:
+            raise InputError(f"{source.name} has no landmarks, by which the teacher's view aligns faces; declare a crop instead")
         template = TEMPLATE_LANDMARKS if self.template is None else np.array(self.template)
         return align(unaligned(source), self._of(view), template)
 

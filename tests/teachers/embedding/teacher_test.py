@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kd_tf.data.pipeline import evaluation_batches
+from kd_tf.data.source import FileSource
+from kd_tf.data.split import Split
+from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
 from kd_tf.teachers.embedding.teacher import is_embedding_teacher, open_embedding_teacher, teacher_inputs
 from kd_tf.teachers.embedding.teacher_view import TeacherView, view_file
+from tests.images import write_image
 from tests.teachers.embedding import teachers
 from tests.teachers.embedding.teachers import SIZE, quarters
 
@@ -128,6 +133,8 @@ def test_what_cannot_be_opened(tmp_path):
         ('{"image_size": 20, "mean": [1, 2, 3]}', "mean and std belong together"),
         ('{"image_size": 20, "mean": [1, 2, 3], "std": [1, 0, 1]}', "std [1.0, 0.0, 1.0] must not be 0"),
         ('{"image_size": 20, "mean": [1, 2], "std": [1, 1, 1]}', "mean [1, 2] must be three numbers"),
+        ('{"image_size": 20, "template": [[0, 0]]}', "template has no effect without align"),
+        ('{"image_size": 20, "align": true, "template": [[0, 0]]}', "template [[0, 0]] must be five points [x, y]"),
         ('{"image_size": 20, "accuracy": 0.98}', "accuracy 0.98 must be from 50 to 100"),
     ],
 )
@@ -137,3 +144,22 @@ def test_views_that_cannot_be_meant(tmp_path, declared, message):
         file.write(declared)
     found = _message(path)
     assert found.startswith(view_file(path)) and message in found
+
+
+def test_faces_are_aligned_to_the_template_that_is_declared(tmp_path):
+    """Of a photograph that is one colour left of the eyes' middle and another right of it, with eyes far apart and near."""
+    photograph = np.zeros([80, 80, 3], np.uint8)
+    photograph[:, 40:] = 200
+    points = np.array([[0.4, 0.4], [0.6, 0.4], [0.5, 0.5], [0.42, 0.6], [0.58, 0.6]], np.float32)
+    write_image(tmp_path / "photograph.png", photograph)
+    source = FileSource("folder:x", str(tmp_path), ["photograph.png"], ["ann"], points[np.newaxis])
+    for shift in (0.0, 0.2):
+        # The same shape, moved to the right: the edge between the colours goes with it.
+        template = (points + [shift, 0.0]).tolist()
+        seen, view = TeacherView(20, align=True, template=template).sees(source, ViewConfig())
+        ((images, _),) = evaluation_batches(Split(seen, np.array([0])), view, batch_size=1)
+        bright = images[0, 10, :, 0].numpy() > 100
+        np.testing.assert_array_equal(bright, np.arange(20) >= round(20 * (0.5 + shift)))
+    source.landmarks = None
+    with pytest.raises(InputError, match="folder:x has no landmarks, by which the teacher's view aligns faces"):
+        TeacherView(20, align=True).sees(source, ViewConfig())
