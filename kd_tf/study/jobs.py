@@ -27,7 +27,7 @@ from kd_tf.training.run_directory import RunDirectory
 IMAGES_PER_IDENTITY = 4
 _LETTERS = 8
 # Fields of a cache that do not change what it holds.
-_FREE_OF_CACHE = ("output", "image_cache", "batch_size", "strategy", "worker")
+_FREE_OF_CACHE = ("output", "image_cache", "batch_size", "strategy", "worker", "admit_pairs")
 # They came later: where they are not given they are left out, so finished studies are found again.
 _LATER = ("cross", "teacher", "test_folds")
 
