@@ -35,6 +35,7 @@ from absl import flags
 
 from kd_tf.errors import InputError
 from kd_tf.flags import cache_flags, data_flags, distillation_flags, training_flags
+from kd_tf.teachers.embedding.teacher import is_embedding_teacher
 from kd_tf.training.admitting import require_admitted, try_teacher
 from kd_tf.training.caching import cache_teacher, import_teacher
 
@@ -45,7 +46,7 @@ TEACHER_FLAGS = (
     training_flags.BATCH_SIZE, training_flags.PRECISION, training_flags.STRATEGY, training_flags.SEED, cache_flags.WORKER,
 )  # fmt: skip
 STORING_FLAGS = (
-    cache_flags.OUTPUT, cache_flags.CACHE_DTYPE, cache_flags.WORKER, data_flags.SKIP_BROKEN, data_flags.IMAGE_CACHE, data_flags.IMAGE_SIZE,
+    cache_flags.OUTPUT, cache_flags.CACHE_DTYPE, cache_flags.WORKER, data_flags.IMAGE_CACHE, data_flags.IMAGE_SIZE,
     data_flags.CENTRAL_FRACTION, data_flags.ALIGN, data_flags.VIEWS, data_flags.JITTER, training_flags.PRECISION, training_flags.STRATEGY,
 )  # fmt: skip
 for flag in (*data_flags.SOURCE_FLAGS, *TEACHER_FLAGS):
@@ -76,6 +77,8 @@ def _admit() -> None:
 
 def _fill() -> dict:
     _require_teacher()
+    if not is_embedding_teacher(distillation_flags.TEACHER.value):
+        _refuse_given((cache_flags.ADMIT, cache_flags.ADMIT_PAIRS), "a teacher that is a run or a network of this package")
     report = cache_teacher(cache_flags.cache_config_from_flags())
     print(f"{report['outputs']} outputs computed, {report['images_per_second']} images/s")
     return report

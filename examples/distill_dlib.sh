@@ -6,7 +6,7 @@
 # LFW is the folder with lfw-deepfunneled/, pairs.txt, people.txt and landmarks.csv. The people of folds 7 and 8 are held out; teacher,
 # student and bare pixels are scored on their pairs, with the threshold of all other folds. Given again, it goes on where it stopped.
 set -euo pipefail
-lfw=$1 output=$2 divisor=${3:-8} views=${4:-4} epochs=${5:-60}
+lfw=${1:?give the folder of LFW} output=${2:?give a folder for what is made} divisor=${3:-8} views=${4:-4} epochs=${5:-60}
 teacher="python:$(dirname "$0")/dlib_teacher.py:embed"
 data=(--data="lfw:$lfw" --split=official --test_folds=7,8)
 
@@ -21,7 +21,9 @@ for ((core = 0; core < $(nproc); core++)); do
   kd-cache --teacher="$teacher" "${data[@]}" --noadmit --views="$views" --output="$output/cache" --worker="$core/$(nproc)" &
   workers+=($!)
 done
-wait "${workers[@]}"
+for worker in "${workers[@]}"; do
+  wait "$worker"
+done
 
 student="$output/student_$divisor"
 if [[ ! -e "$student/metrics.json" ]]; then

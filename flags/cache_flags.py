@@ -63,6 +63,7 @@ def admission_config_from_flags() -> AdmissionConfig:
         pairs=ADMIT_PAIRS.value,
         seed=training_flags.SEED.value,
         batch_size=training_flags.BATCH_SIZE.value,
+        skip_broken=data_flags.SKIP_BROKEN.value,
     )
 
 

@@ -96,9 +96,10 @@ class AlignedSource(DerivedSource):
         return [self._face(index, encoded) for index, encoded in zip(indices, self._source.read(indices), strict=True)]
 
     def fingerprint(self) -> str:
-        """The source's, with the size and the landmarks."""
+        """The source's, with the size, the landmarks and a template that is not the usual one."""
         landmarks = hashlib.sha256(np.ascontiguousarray(self._source.landmarks).tobytes()).hexdigest()
-        return f"{self._source.fingerprint()} aligned at {self._view.image_size} by {landmarks}"
+        template = "" if self._template is TEMPLATE_LANDMARKS else f" to {self._template.tolist()}"
+        return f"{self._source.fingerprint()} aligned at {self._view.image_size} by {landmarks}{template}"
 
     def _face(self, index: int, encoded: bytes) -> bytes:
         # Not by OpenCV, which would turn images that say so of themselves, but not their landmarks.

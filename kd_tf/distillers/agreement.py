@@ -5,6 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from kd_tf.distillers.terms import TeacherTargets, Tensors
+from kd_tf.losses.hidden import cosine_loss
 
 AGREEMENT = "_agreement"
 OF_TEACHER = "_of_teacher"
@@ -38,14 +39,8 @@ def agreement(
     values = {}
     if targets.compares_hidden:
         hidden = project(outputs["hidden"]) if project else outputs["hidden"]
-        values[COSINE] = _cosine(teacher_outputs["hidden"], hidden)
+        values[COSINE] = 1 - cosine_loss(teacher_outputs["hidden"], hidden)
     if "logits" in targets.outputs:
         same = tf.equal(tf.argmax(teacher_outputs["logits"], axis=-1), tf.argmax(outputs["logits"], axis=-1))
         values[TOP1] = 100.0 * tf.cast(same, tf.float32)
     return values
-
-
-def _cosine(teacher_hidden: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
-    teacher_hidden, hidden = (tf.math.l2_normalize(tf.cast(layer, tf.float32), axis=-1) for layer in (teacher_hidden, hidden))
-    cosines = tf.reduce_sum(teacher_hidden * hidden, axis=-1)
-    return tf.reduce_mean(cosines, axis=tf.range(1, tf.rank(cosines)))

@@ -3,7 +3,7 @@
 import dataclasses
 
 from kd_tf.data.aligned import unaligned
-from kd_tf.data.dataset import open_data
+from kd_tf.data.dataset import open_data, prepare_data
 from kd_tf.data.sources import SourceConfig
 from kd_tf.data.split import SplitConfig
 from kd_tf.data.views import ViewConfig
@@ -24,6 +24,7 @@ class AdmissionConfig:
       pairs: of one person, and as many of two.
       seed: chooses them.
       batch_size: images at a time.
+      skip_broken: how many images that cannot be read or decoded may be left out; with more than 0 all are looked at.
 
     Raises:
       InputError: the teacher is a network of this package's contract, which sees what its students see.
@@ -36,6 +37,7 @@ class AdmissionConfig:
     pairs: int = 200
     seed: int = 0
     batch_size: int = 64
+    skip_broken: int = 0
 
     def __post_init__(self):
         if not is_embedding_teacher(self.teacher):
@@ -44,7 +46,8 @@ class AdmissionConfig:
 
 def try_teacher(config: AdmissionConfig) -> Admission:
     """Opens the teacher and the data, and tries it; see `admit`."""
-    teacher, train = open_embedding_teacher(config.teacher), open_data(config.source, config.view, config.split).train
+    teacher, data = open_embedding_teacher(config.teacher), open_data(config.source, config.view, config.split)
+    train = (prepare_data(data, None, skip_broken=config.skip_broken) if config.skip_broken else data).train
     options = {"pairs": config.pairs, "seed": config.seed, "batch_size": config.batch_size}
     return admit(teacher, unaligned(train.source), config.view, train.records, **options)
 
@@ -52,4 +55,5 @@ def try_teacher(config: AdmissionConfig) -> Admission:
 def require_admitted(admission: Admission) -> None:
     """Raises `InputError` where the teacher is refused."""
     if not admission.admitted:
-        raise InputError(f"{admission.refusal} (--noadmit stores its answers as they are)")
+        remedy = " (--noadmit stores its answers as they are)" if admission.rounds else ""
+        raise InputError(f"{admission.refusal}{remedy}")

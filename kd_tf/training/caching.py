@@ -8,13 +8,11 @@ import numpy as np
 
 from kd_tf.data.aligned import unaligned
 from kd_tf.data.dataset import FaceData, open_data, prepare_data
-from kd_tf.data.digest import data_digest
 from kd_tf.data.source import Source
 from kd_tf.data.sources import SourceConfig, open_source
 from kd_tf.data.split import SplitConfig
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
-from kd_tf.files import check_folder_can_be_written
 from kd_tf.networks.digest import weights_digest
 from kd_tf.networks.face_network import output_shapes, output_width, require_outputs
 from kd_tf.networks.identity_names import recorded_identities
@@ -23,9 +21,9 @@ from kd_tf.networks.stored import load_network
 from kd_tf.teachers.admission.admission import admit
 from kd_tf.teachers.cache.fill import HiddenLayer, fill_cache, linear_head
 from kd_tf.teachers.cache.imported import import_cache
-from kd_tf.teachers.cache.manifest import CACHE_DTYPES, Manifest, view_facts
+from kd_tf.teachers.cache.manifest import CACHE_DTYPES, Manifest, records_digest, view_facts
 from kd_tf.teachers.cache.rows import rows_of_a_part
-from kd_tf.teachers.cache.store import TeacherCache, begin_cache, is_begun
+from kd_tf.teachers.cache.store import TeacherCache, begin_cache, check_folder_for_cache, is_begun
 from kd_tf.teachers.embedding.teacher import EmbeddingTeacher, is_embedding_teacher, open_embedding_teacher
 from kd_tf.training.admitting import require_admitted
 from kd_tf.training.strategy import get_strategy
@@ -111,7 +109,7 @@ def cache_teacher(config: CacheConfig) -> dict:
         teacher = _open_elsewhere(config, data) if is_embedding_teacher(config.teacher) else _open_network(config)
     data = prepare_data(data, config.image_cache, skip_broken=config.skip_broken)
     if teacher.sees and config.admit_pairs and not is_begun(config.output):
-        check_folder_can_be_written(config.output)
+        check_folder_for_cache(config.output)
         _admit(config, teacher.asked, data)
     source, view = teacher.sees or (data.train.source, data.view)
     cache = _begin(config, teacher, data)
@@ -200,11 +198,12 @@ def _begin(config: CacheConfig, teacher: _Teacher, data: FaceData) -> TeacherCac
     records, test_records = data.train.records, data.test.records
     if not config.view.views:
         records, test_records = np.empty([0], np.int64), np.union1d(records, test_records)
+    facts = view_facts(config.view, own_view=teacher.sees is not None)
     manifest = Manifest(
         teacher=teacher.digest,
-        data=data_digest(data.train.source),
+        data=records_digest(data.train.source, facts),
         data_name=data.train.source.name,
-        view=view_facts(config.view, own_view=teacher.sees is not None),
+        view=facts,
         views=config.view.views,
         width=teacher.width,
         dtype=config.dtype,

@@ -3,7 +3,6 @@
 import json
 from typing import NamedTuple
 
-from kd_tf.teachers.embedding.functions import PythonFunction
 from kd_tf.teachers.embedding.teacher import EmbeddingTeacher
 from kd_tf.teachers.embedding.teacher_view import CHANNEL_ORDERS, SCALINGS, STANDARDIZED, TeacherView
 
@@ -36,12 +35,12 @@ def settings_to_try(teacher: EmbeddingTeacher, *, landmarks: bool) -> list[Setti
     """The settings one change away from what is declared, which comes first.
 
     Args:
-      teacher: as declared; a function of Python is shown uint8 whatever its view says, so its scaling is not tried.
+      teacher: as declared; what takes whole numbers is shown 0 to 255, so its scaling is not tried.
       landmarks: whether faces can be aligned.
     """
     view = teacher.view
     changes = [{"channel_order": other} for other in CHANNEL_ORDERS if other != view.channel_order]
-    if not isinstance(teacher.function, PythonFunction):
+    if not teacher.function.dtype.is_integer:
         changes += _scalings(view)
     # Of an aligned face nothing is cut.
     changes += [] if view.align else [{"central_fraction": crop} for crop in _crops(view.central_fraction)]

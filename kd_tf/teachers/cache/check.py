@@ -3,10 +3,9 @@
 import numpy as np
 
 from kd_tf.data.dataset import FaceData
-from kd_tf.data.digest import data_digest
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
-from kd_tf.teachers.cache.manifest import view_facts
+from kd_tf.teachers.cache.manifest import records_digest, view_facts
 from kd_tf.teachers.cache.store import TeacherCache
 
 # What chooses training views; the evaluation view is the same under all.
@@ -32,8 +31,10 @@ def check_cache(cache: TeacherCache, data: FaceData, view: ViewConfig, *, teache
     if views > cache.manifest.views:
         raise InputError(f"--views={views}, but {_named(cache)} has {cache.manifest.views}{_clean_only(cache)}")
     if teacher not in (None, cache.manifest.teacher):
-        raise InputError(f"{_named(cache)} is of a teacher with the weights {cache.manifest.teacher}; those of --teacher are {teacher}")
-    digest = data_digest(data.train.source)
+        raise InputError(
+            f"{_named(cache)} is of a teacher with the weights {cache.manifest.teacher}; those of --teacher (or its view) are {teacher}"
+        )
+    digest = records_digest(data.train.source, cache.manifest.view)
     if digest != cache.manifest.data:
         raise InputError(
             f"{_named(cache)} is of the records {cache.manifest.data} ({cache.manifest.data_name}); "

@@ -4,6 +4,9 @@ import dataclasses
 import json
 import os
 
+from kd_tf.data.aligned import unaligned
+from kd_tf.data.digest import data_digest
+from kd_tf.data.source import Source
 from kd_tf.data.views import VIEW_FUNCTION, ViewConfig
 from kd_tf.errors import InputError
 
@@ -63,6 +66,21 @@ def read_manifest(path: str) -> Manifest:
         raise InputError(f"{path} is no teacher cache (no {MANIFEST_FILE})") from error
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{file} cannot be read: {error}") from error
+
+
+def records_digest(source: Source, facts: dict | None) -> str:
+    """Of the records that a teacher saw: aligned as its students see them, or, where it sees them in its own way, as they are.
+
+    Args:
+      source: as the students' data set is opened.
+      facts: the manifest's `view`.
+    """
+    if facts is None:
+        return data_digest(unaligned(source))
+    if "align" in facts:
+        return data_digest(source)
+    # By which it may align faces.
+    return data_digest(unaligned(source), unaligned(source).landmarks)
 
 
 def view_facts(view: ViewConfig, *, own_view: bool = False) -> dict:

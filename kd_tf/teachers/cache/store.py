@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from kd_tf.data.views import EVALUATION_VIEW
 from kd_tf.errors import InputError, first_line
-from kd_tf.files import write_whole
+from kd_tf.files import check_folder_can_be_written, write_whole
 from kd_tf.networks.identity_names import IDENTITIES_FILE, write_identity_names
 from kd_tf.teachers.cache.manifest import MANIFEST_FILE, Manifest, read_manifest
 from kd_tf.teachers.cache.rows import ViewRows, array_file
@@ -137,11 +137,17 @@ def is_begun(path: str) -> bool:
     return os.path.exists(os.path.join(path, MANIFEST_FILE))
 
 
-def _begin(path: str, manifest: Manifest, lists: dict[str, np.ndarray], head, identity_names: list[str] | None) -> None:
-    """Writes the manifest last, so that what has one has the lists."""
-    ours = (*lists, HEAD_FILE, IDENTITIES_FILE, MANIFEST_FILE)
+def check_folder_for_cache(path: str) -> None:
+    """Raises `InputError` where no cache can be begun in directory `path`: it holds something else, or cannot be written."""
+    ours = (RECORDS_FILE, EVALUATION_RECORDS_FILE, HEAD_FILE, IDENTITIES_FILE, MANIFEST_FILE)
     if os.path.exists(path) and (not os.path.isdir(path) or any(not name.startswith(ours) for name in os.listdir(path))):
         raise InputError(f"--output={path} is not empty and no teacher cache; give another directory")
+    check_folder_can_be_written(path)
+
+
+def _begin(path: str, manifest: Manifest, lists: dict[str, np.ndarray], head, identity_names: list[str] | None) -> None:
+    """Writes the manifest last, so that what has one has the lists."""
+    check_folder_for_cache(path)
     try:
         os.makedirs(path, exist_ok=True)
         for name, records in lists.items():

@@ -19,6 +19,7 @@ from kd_tf.errors import InputError, first_line
 from kd_tf.teachers.embedding.teacher_view import TeacherView
 
 PYTHON = "python:"
+_OF_ONNX = {"tensor(float)": tf.float32, "tensor(float16)": tf.float16, "tensor(double)": tf.float64, "tensor(uint8)": tf.uint8}
 
 
 class TeacherFunction(Protocol):
@@ -26,20 +27,26 @@ class TeacherFunction(Protocol):
 
     Attributes:
       files: what it was read from; another content is another teacher.
+      part: which part of its files it is, where they hold several.
       in_tensorflow: whether TensorFlow can run it within a graph.
+      dtype: of the images that it takes.
+      batch: how many it takes at a time; None: any number.
     """
 
     files: list[str]
+    part: str
     in_tensorflow: bool
+    dtype: tf.DType
+    batch: int | None
 
     def __call__(self, images):
-        """Embeddings `[batch, width]` of images: tensors where `in_tensorflow`, else arrays; uint8 for functions of Python."""
+        """Embeddings `[batch, width]` of images: tensors where `in_tensorflow`, else arrays."""
 
 
 class KerasFunction:
     """A Keras model in inference mode."""
 
-    in_tensorflow = True
+    in_tensorflow, part, dtype, batch = True, "", tf.float32, None
 
     def __init__(self, path: str, view: TeacherView, who: str):
         self.files = _files_below(path)
@@ -58,7 +65,7 @@ class KerasFunction:
 class SavedModelFunction:
     """A signature of a SavedModel that takes one tensor."""
 
-    in_tensorflow = True
+    in_tensorflow, part = True, ""
 
     def __init__(self, path: str, view: TeacherView, who: str):
         self.files = _files_below(path)
@@ -75,24 +82,25 @@ class SavedModelFunction:
         if len(inputs) != 1:
             raise InputError(f"{who}: the signature {view.signature!r} takes {_listed(inputs)}; wanted is one tensor of images")
         ((self._input, spec),) = inputs.items()
-        self._dtype = spec.dtype
+        self.dtype, self.batch = spec.dtype, spec.shape[0] if spec.shape.rank else None
         self._choose = lambda answers: _chosen(answers, view.output, who)
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """See `TeacherFunction`."""
-        return self._choose(self._signature(**{self._input: tf.cast(images, self._dtype)}))
+        return self._choose(self._signature(**{self._input: images}))
 
 
 class OnnxFunction:
     """An ONNX file that takes one tensor, by onnxruntime on the CPU."""
 
-    in_tensorflow = False
+    in_tensorflow, part = False, ""
 
     def __init__(self, path: str, view: TeacherView, who: str):
         try:
+            import onnx
             import onnxruntime
         except ImportError as error:
-            raise InputError(f"{who} needs onnxruntime, which is not installed: pip install 'kd_tf[export]'") from error
+            raise InputError(f"{who} needs onnx and onnxruntime ({error}): pip install 'kd_tf[export]'") from error
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         try:
@@ -104,14 +112,18 @@ class OnnxFunction:
         if len(inputs) != 1:
             names = _listed(one.name for one in inputs)
             raise InputError(f"{who} takes {names}; wanted is one tensor of images")
-        self.files = [path, *_external_weights(path)]
-        self._input, self._dtype = inputs[0].name, np.uint8 if "uint8" in inputs[0].type else np.float32
+        if inputs[0].type not in _OF_ONNX:
+            raise InputError(f"{who} takes {inputs[0].type}; known: {', '.join(_OF_ONNX)}")
+        graph = onnx.load(path, load_external_data=False).graph
+        self.files = [path, *_external_weights(graph, os.path.dirname(path))]
+        self.dtype, self.batch = _OF_ONNX[inputs[0].type], inputs[0].shape[0] if isinstance(inputs[0].shape[0], int) else None
+        self._input = inputs[0].name
         self._choose = lambda answers: _chosen(answers, view.output, who)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """See `TeacherFunction`."""
         names = [one.name for one in self._session.get_outputs()]
-        return self._choose(dict(zip(names, self._session.run(None, {self._input: images.astype(self._dtype)}), strict=True)))
+        return self._choose(dict(zip(names, self._session.run(None, {self._input: images}), strict=True)))
 
 
 class PythonFunction:
@@ -120,18 +132,16 @@ class PythonFunction:
     What it reads besides its own file is not looked at: `files` has the file alone.
     """
 
-    in_tensorflow = False
+    in_tensorflow, dtype, batch = False, tf.uint8, None
 
     def __init__(self, path: str, view: TeacherView, who: str):
-        if view.mean or view.scaling != "0..255":
-            raise InputError(f"{who} is shown uint8 images of 0 to 255: its view can have no scaling {view.scaling!r} and no mean")
-        file, function = python_place(path, who)
+        file, self.part = python_place(path, who)
         self.files = [file]
-        self._function = _imported(path, file, function, who)
+        self._function = _imported(path, file, self.part, who)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """See `TeacherFunction`."""
-        return np.asarray(self._function(np.clip(np.round(images), 0, 255).astype(np.uint8)))
+        return np.asarray(self._function(images))
 
 
 def python_place(path: str, who: str) -> tuple[str, str]:
@@ -148,7 +158,7 @@ def python_place(path: str, who: str) -> tuple[str, str]:
         if not os.path.isfile(file):
             raise InputError(f"{who}: {file} does not exist")
         return file, function
-    with _current_folder_on_path():
+    with _on_path(os.getcwd()):
         try:
             spec = importlib.util.find_spec(module)
         except (ImportError, ValueError) as error:
@@ -162,7 +172,7 @@ def _imported(path: str, file: str, function: str, who: str) -> Callable:
     """The function, from its module; modules that lie beside it can be imported too."""
     module = path.removeprefix(PYTHON).rpartition(":")[0]
     try:
-        with _current_folder_on_path():
+        with _on_path(os.path.dirname(file) if module.endswith(".py") else os.getcwd()):
             found = _module_of_file(file) if module.endswith(".py") else importlib.import_module(module)
     # A module of a user's own making may raise anything.
     except Exception as error:
@@ -173,21 +183,23 @@ def _imported(path: str, file: str, function: str, who: str) -> Callable:
 
 
 def _module_of_file(file: str):
-    name = os.path.splitext(os.path.basename(file))[0]
+    name = f"_teacher_{os.path.splitext(os.path.basename(file))[0]}"
     spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
+    # Where its dataclasses look for it.
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
 @contextlib.contextmanager
-def _current_folder_on_path() -> Iterator[None]:
-    """Console scripts find modules beside themselves only."""
-    sys.path.insert(0, os.getcwd())
+def _on_path(folder: str) -> Iterator[None]:
+    """Console scripts find modules beside themselves only; what a function imports when it is called is not found either."""
+    sys.path.insert(0, folder)
     try:
         yield
     finally:
-        sys.path.remove(os.getcwd())
+        sys.path.remove(folder)
 
 
 def _chosen(answers, output: str | None, who: str):
@@ -209,13 +221,10 @@ def _files_below(path: str) -> list[str]:
     return sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
 
 
-def _external_weights(path: str) -> list[str]:
-    """The files beside an ONNX file that hold its large tensors; those of a small one are in itself."""
-    import onnx
-
-    graph = onnx.load(path, load_external_data=False).graph
+def _external_weights(graph, folder: str) -> list[str]:
+    """The files in the folder of an ONNX file that hold its large tensors; those of a small one are in itself."""
     names = {entry.value for tensor in graph.initializer for entry in tensor.external_data if entry.key == "location"}
-    return sorted(os.path.join(os.path.dirname(path), name) for name in names)
+    return sorted(os.path.join(folder, name) for name in names)
 
 
 def _listed(names: Iterable) -> str:

@@ -22,6 +22,8 @@ class LiveEmbeddingTeacher:
     def __init__(self, teacher: EmbeddingTeacher):
         if not teacher.function.in_tensorflow:
             raise InputError(f"{teacher.who} does not run in TensorFlow: store what it says with kd-cache, and give --teacher_cache")
+        if teacher.function.batch is not None:
+            raise InputError(f"{teacher.who} takes {teacher.function.batch} images at a time: store what it says with kd-cache")
         self._teacher = teacher
         self._width = teacher.width
 
@@ -47,6 +49,6 @@ class LiveEmbeddingTeacher:
 
     def __call__(self, images: tf.Tensor, targets: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """See `Teacher`; the student's images are not looked at."""
-        seen = teacher_inputs(targets[TEACHER_IMAGES], self._teacher.view)
+        seen = teacher_inputs(targets[TEACHER_IMAGES], self._teacher.view, self._teacher.function.dtype)
         rows = tf.stop_gradient(tf.cast(self._teacher.function(seen), tf.float32))
         return {"hidden": tf.ensure_shape(rows, [None, self._width])}

@@ -23,7 +23,7 @@ from kd_tf.teachers.embedding.functions import (
     TeacherFunction,
     python_place,
 )
-from kd_tf.teachers.embedding.teacher_view import TeacherView, read_teacher_view, view_file
+from kd_tf.teachers.embedding.teacher_view import AS_THEY_ARE, TeacherView, read_teacher_view, view_file
 
 _BLOCK = 1 << 20
 
@@ -42,10 +42,14 @@ class EmbeddingTeacher:
     function: TeacherFunction
     view: TeacherView
 
+    def __post_init__(self):
+        if self.function.dtype.is_integer and (self.view.mean is not None or self.view.scaling != AS_THEY_ARE):
+            raise InputError(f"{self.who} takes whole numbers of 0 to 255: its view can have no scaling {self.view.scaling!r}, mean or std")
+
     @property
     def digest(self) -> str:
         """Of its files and its view; what a function of Python reads besides its own file is not in it."""
-        digest = hashlib.sha256(json.dumps(self.view.facts(), sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps([self.function.part, self.view.facts()], sort_keys=True).encode())
         for path in self.function.files:
             with open(path, "rb") as file:
                 while block := file.read(_BLOCK):
@@ -54,7 +58,9 @@ class EmbeddingTeacher:
 
     @functools.cached_property
     def width(self) -> int:
-        """Of its embeddings: it is asked about a grey image."""
+        """Of its embeddings; where its view does not say it is asked about a grey image, which a function may find no face in."""
+        if self.view.width is not None:
+            return self.view.width
         side = self.view.image_size
         return self.embed(np.full([1, side, side, 3], 127.0, np.float32)).shape[1]
 
@@ -78,9 +84,9 @@ class EmbeddingTeacher:
         Raises:
           InputError: the function fails, or answers with another shape than one row an image or another width than declared.
         """
-        inputs = teacher_inputs(tf.constant(images, tf.float32), self.view)
+        inputs = teacher_inputs(tf.constant(images, tf.float32), self.view, self.function.dtype)
         try:
-            rows = self.function(inputs if self.function.in_tensorflow else inputs.numpy())
+            rows = self._answers(inputs if self.function.in_tensorflow else inputs.numpy())
         except InputError:
             raise
         # Others' code may raise anything.
@@ -90,19 +96,31 @@ class EmbeddingTeacher:
         self._check_shape(tuple(np.shape(rows)), len(images))
         return np.asarray(rows, np.float32)
 
+    def _answers(self, inputs: tf.Tensor | np.ndarray) -> np.ndarray:
+        """Of all inputs, as many at a time as the function takes; the last are repeated to fill their number."""
+        size = self.function.batch
+        if size in (None, len(inputs)):
+            return np.asarray(self.function(inputs))
+        take = tf.gather if self.function.in_tensorflow else np.take
+        places = np.minimum(np.arange(-(-len(inputs) // size) * size), len(inputs) - 1)
+        parts = [np.asarray(self.function(take(inputs, part, axis=0))) for part in places.reshape(-1, size)]
+        return np.concatenate(parts)[: len(inputs)]
+
     def _check_shape(self, found: tuple, images: int) -> None:
         wanted = [images, self.view.width or "width"]
         if len(found) != 2 or found[0] != images or found[1] != (self.view.width or found[1]):
             raise InputError(f"{self.who} answers to {images} images with {list(found)}; wanted is {wanted}")
 
 
-def teacher_inputs(images: tf.Tensor, view: TeacherView) -> tf.Tensor:
-    """RGB images `[batch, height, width, 3]`, float32 0 to 255, as the teacher's function takes them."""
+def teacher_inputs(images: tf.Tensor, view: TeacherView, dtype: tf.DType = tf.float32) -> tf.Tensor:
+    """RGB images `[batch, height, width, 3]`, float32 0 to 255, as the teacher's function takes them, in its `dtype`."""
     known = view.shift_and_scale
     images = tf.image.per_image_standardization(images) if known is None else (images - known[0]) / known[1]
     if view.channel_order == "bgr":
         images = tf.reverse(images, [-1])
-    return tf.transpose(images, [0, 3, 1, 2]) if view.layout == "channels_first" else images
+    if view.layout == "channels_first":
+        images = tf.transpose(images, [0, 3, 1, 2])
+    return tf.saturate_cast(tf.round(images) if dtype.is_integer else images, dtype)
 
 
 def is_embedding_teacher(path: str | None) -> bool:

@@ -16,7 +16,8 @@ CHANNEL_ORDERS = ("rgb", "bgr")
 LAYOUTS = ("channels_last", "channels_first")
 STANDARDIZED = "standardized"
 # What is subtracted from pixels of 0 to 255, and what they are divided by then.
-SCALINGS = {"0..255": (0.0, 1.0), "0..1": (0.0, 255.0), "-1..1": (127.5, 127.5)}
+AS_THEY_ARE = "0..255"
+SCALINGS = {AS_THEY_ARE: (0.0, 1.0), "0..1": (0.0, 255.0), "-1..1": (127.5, 127.5)}
 _ENDING = ".view.json"
 
 
@@ -28,7 +29,8 @@ class TeacherView:
 
     Attributes:
       image_size: height and width of its images, in pixels.
-      central_fraction: the share of the record's width and height that is used, around its centre.
+      central_fraction: the share of the record's width and height that is used, around its centre; of that, room for random crops taken
+        off, the teacher is shown 7/8.
       align: whether faces are aligned by their five landmarks first (kd_tf/data/aligned.py); those without landmarks are cut.
       template: with `align`, where these points lie in its images, five of (x, y) as fractions in CelebA's order; None: where most face
         networks have them.
@@ -51,7 +53,7 @@ class TeacherView:
     align: bool = False
     template: Sequence[Sequence[float]] | None = None
     channel_order: str = "rgb"
-    scaling: str = "0..255"
+    scaling: str = AS_THEY_ARE
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
     layout: str = "channels_last"
@@ -92,8 +94,8 @@ class TeacherView:
         return dataclasses.replace(view, image_size=self.image_size, central_fraction=self.central_fraction, align=self.align)
 
     def facts(self) -> dict:
-        """The values that are given."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        """The values that are given, of those that change what the teacher answers."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None and name not in ("width", "accuracy")}
 
     @property
     def shift_and_scale(self) -> tuple[np.ndarray, np.ndarray] | None:

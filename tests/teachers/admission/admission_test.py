@@ -41,7 +41,8 @@ def test_a_good_one_is_admitted(good):
 
 def test_its_score_is_that_of_its_view_on_the_drawn_pairs(good):
     teacher, admission = good
-    batches = evaluation_batches(Split(SOURCE, RECORDS), teacher.view.of(VIEW), batch_size=240)
+    seen, view = teacher.view.sees(SOURCE, VIEW)
+    batches = evaluation_batches(Split(seen, RECORDS), view, batch_size=240)
     rows = np.concatenate([knows_reds(images) for images, _ in batches])
     pairs = draw_pairs(SOURCE, RECORDS, (30, 120), seed=0)[0]
     distances = pair_distances(rows[pairs.first], rows[pairs.second], "squared_l2")

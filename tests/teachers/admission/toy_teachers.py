@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import tensorflow as tf
 
 from kd_tf.data.synthetic.source import encode_bmp
 from kd_tf.data.views import ViewConfig
@@ -19,6 +20,8 @@ class Patterns:
 
     landmarks = None
     official_test = None
+    folds = None
+    labelled = True
     trusted = True
     aspect_ratio = 1.0
     name = "patterns"
@@ -49,8 +52,8 @@ class Patterns:
 class Function:
     """A `TeacherFunction` of arrays, which remembers how many images it was shown."""
 
-    files = []
-    in_tensorflow = False
+    files, part = [], ""
+    in_tensorflow, dtype, batch = False, tf.float32, None
 
     def __init__(self, call):
         self._call = call

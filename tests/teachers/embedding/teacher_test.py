@@ -73,6 +73,42 @@ def test_the_digest_is_of_files_weights_beside_them_and_view(tmp_path):
     assert len({first, second, open_embedding_teacher(path).digest}) == 3
 
 
+@pytest.mark.parametrize("dtype", ["FLOAT16", "DOUBLE", "UINT8"])
+def test_onnx_files_of_other_numbers(tmp_path, images, dtype):
+    """Whole numbers are rounded and not cut off: 0.6 above them is the next one."""
+    teacher = open_embedding_teacher(teachers.onnx_teacher(tmp_path, dtype=dtype))
+    more, shown = (0.6, 1) if dtype == "UINT8" else (0.5, 0.5)
+    np.testing.assert_allclose(teacher.embed(np.minimum(images, 250) + more), np.minimum(images, 250).mean(axis=(1, 2)) + shown, rtol=1e-3)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_fixed_number_of_images_at_a_time(tmp_path, images, batch):
+    """The third of three fills a batch of two with itself."""
+    teacher = open_embedding_teacher(teachers.onnx_teacher(tmp_path, batch=batch))
+    np.testing.assert_allclose(teacher.embed(images), images.mean(axis=(1, 2)), rtol=1e-5)
+
+
+def test_functions_of_one_file_are_other_teachers(tmp_path):
+    """What is declared of width and accuracy makes no other one."""
+    first = open_embedding_teacher(teachers.python_teacher(tmp_path))
+    assert open_embedding_teacher(teachers.python_teacher(tmp_path, "noisy")).digest != first.digest
+    assert open_embedding_teacher(teachers.python_teacher(tmp_path, width=12, accuracy=90)).digest == first.digest
+
+
+def test_a_declared_width_is_not_asked_for(tmp_path):
+    """A function that looks for a face first finds none in a grey image."""
+    assert open_embedding_teacher(teachers.python_teacher(tmp_path, "broken", width=128)).width == 128
+
+
+def test_modules_beside_a_file_are_found_and_dataclasses_find_theirs(tmp_path, images):
+    (tmp_path / "beside.py").write_text("SIZE = 12\n", encoding="utf-8")
+    text = "from __future__ import annotations\nimport dataclasses\nimport beside\n@dataclasses.dataclass\nclass One:\n    size: int\n"
+    function = "def ones(images):\n    import numpy\n    return numpy.ones([len(images), One(beside.SIZE).size])\n"
+    (tmp_path / "other.py").write_text(text + function, encoding="utf-8")
+    teachers.declare(str(tmp_path / "other.ones"))
+    np.testing.assert_array_equal(open_embedding_teacher(f"python:{tmp_path}/other.py:ones").embed(images), np.ones([3, 12]))
+
+
 def test_one_of_several_signatures_and_answers(tmp_path, images):
     path = teachers.saved_model_teacher(tmp_path, signature="whole", output="quarters")
     np.testing.assert_allclose(open_embedding_teacher(path).embed(images), quarters(images), rtol=1e-5)
@@ -106,7 +142,11 @@ def test_what_cannot_be_opened(tmp_path):
     path = teachers.python_teacher(tmp_path)
     teachers.declare(str(tmp_path / "faces.missing"))
     assert f"{tmp_path}/faces.py has no function missing" in _message(path.replace("quarters", "missing"))
-    assert "is shown uint8 images" in _message(teachers.python_teacher(tmp_path, scaling="0..1"), "model")
+    assert "takes whole numbers of 0 to 255: its view can have no scaling '0..1'" in _message(
+        teachers.python_teacher(tmp_path, scaling="0..1"), "model"
+    )
+    assert "takes tensor(int32); known: tensor(float)," in _message(teachers.onnx_teacher(tmp_path, dtype="INT32"))
+    os.remove(tmp_path / "means.onnx")
     (tmp_path / "faces.py").write_text("import nothing_of_this_name\n", encoding="utf-8")
     teachers.declare(str(tmp_path / "faces.quarters"))
     assert "cannot be imported: ModuleNotFoundError" in _message(path)

@@ -82,7 +82,7 @@ def saved_model_teacher(folder, **view) -> str:
     return declare(path, **view)
 
 
-def onnx_teacher(folder, *, external: bool = False, **view) -> str:
+def onnx_teacher(folder, *, external: bool = False, batch: int | str = "batch", dtype: str = "FLOAT", **view) -> str:
     """A file for images `[batch, 3, SIZE, SIZE]`: their mean colours `[batch, 3]`, times a matrix that `external` puts beside it."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -91,8 +91,9 @@ def onnx_teacher(folder, *, external: bool = False, **view) -> str:
     weights = numpy_helper.from_array(np.eye(3, dtype=np.float32), "weights")
     nodes = [helper.make_node("GlobalAveragePool", ["images"], ["pooled"]), helper.make_node("Flatten", ["pooled"], ["flat"])]
     nodes.append(helper.make_node("MatMul", ["flat", "weights"], ["means"]))
-    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, SIZE, SIZE])
-    means = helper.make_tensor_value_info("means", TensorProto.FLOAT, ["batch", 3])
+    nodes.insert(0, helper.make_node("Cast", ["given"], ["images"], to=TensorProto.FLOAT))
+    images = helper.make_tensor_value_info("given", getattr(TensorProto, dtype), [batch, 3, SIZE, SIZE])
+    means = helper.make_tensor_value_info("means", TensorProto.FLOAT, [batch, 3])
     graph = helper.make_graph(nodes, "means", [images], [means], [weights])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     options = {"save_as_external_data": True, "location": "means.weights", "size_threshold": 0} if external else {}

@@ -89,10 +89,12 @@ def test_live_and_cached_teach_the_same(make, tmp_path):
 
 
 def test_one_cache_teaches_students_of_every_size(tmp_path):
-    """What the teacher saw does not depend on theirs; which crops it saw, on the seed."""
+    """Aligned or not: what the teacher saw does not depend on theirs; which crops it saw, on the seed."""
     cache = _cache(teachers.python_teacher(tmp_path, **OWN), tmp_path / "cache")
     student = _student(tmp_path / "run", teacher_cache=cache.path)
     run(dataclasses.replace(student, view=dataclasses.replace(student.view, image_size=24, central_fraction=0.9)))
+    aligned = _student(tmp_path / "aligned", teacher_cache=cache.path)
+    run(dataclasses.replace(aligned, view=dataclasses.replace(aligned.view, align=True)))
     other = _student(tmp_path / "other", teacher_cache=cache.path)
     with pytest.raises(InputError, match="is of views with seed 0; this run has seed 1"):
         run(dataclasses.replace(other, training=dataclasses.replace(other.training, seed=1)))
