@@ -168,7 +168,7 @@ def test_a_teacher_from_elsewhere_is_tried_first(tmp_path):
     assert again.returncode == 0 and "as declared" not in again.stderr
     refusal = cache(f"--teacher={noisy}", "--views=0", "--output=caches/noisy", *data, cwd=str(tmp_path))
     assert refusal.returncode == 2
-    assert refusal.stderr.splitlines()[-1].endswith("(--noadmit stores its answers as they are)")
+    assert refusal.stderr.splitlines()[-1].endswith("it must be in inference mode, without dropout or noise")
     assert not (tmp_path / "caches" / "noisy").exists()
     stored = refused(cache(f"--teacher={good}", "--admit", "--views=2", *data))
     assert stored == "cache.py: --views has no effect with --admit, which stores nothing"

@@ -32,7 +32,8 @@ def check_cache(cache: TeacherCache, data: FaceData, view: ViewConfig, *, teache
         raise InputError(f"--views={views}, but {_named(cache)} has {cache.manifest.views}{_clean_only(cache)}")
     if teacher not in (None, cache.manifest.teacher):
         raise InputError(
-            f"{_named(cache)} is of a teacher with the weights {cache.manifest.teacher}; those of --teacher (or its view) are {teacher}"
+            f"{_named(cache)} is of a teacher with the weights {cache.manifest.teacher}; those of --teacher are {teacher}: "
+            "it, or how it sees faces, is another"
         )
     digest = records_digest(data.train.source, cache.manifest.view)
     if digest != cache.manifest.data:

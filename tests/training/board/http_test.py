@@ -66,7 +66,7 @@ def test_the_projector_has_a_point_a_label_and_a_picture_for_each_image(server):
 def test_runs_are_compared_by_their_flags_and_scores(runs, server):
     experiment = server.json("hparams/experiment", {"experimentName": ""})
     metrics = [metric["name"]["tag"] for metric in experiment["metricInfos"]]
-    assert metrics == ["score/top1", "score/nrmse", "score/failure_rate", "score/rank1"]
+    assert metrics == ["score/top1", "score/nrmse", "score/failure_rate", "score/rank1", "score/cosine"]
     asked = {
         "experimentName": "",
         "allowedStatuses": ["STATUS_SUCCESS"],
