@@ -27,7 +27,7 @@ done
 
 student="$output/student_$divisor"
 if [[ ! -e "$student/metrics.json" ]]; then
-  kd-distill --task=embedding --teacher_cache="$output/cache" --targets=hidden:10 --hidden_reduction=sum "${data[@]}" --align \
+  kd-distill --task=embedding --teacher_cache="$output/cache" --targets=cosine:10 "${data[@]}" --align \
     --image_size=64 --image_cache="$output/images" --network=resnet50 --width_divisor="$divisor" --epochs="$epochs" --model_dir="$student"
 fi
 

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ import tensorflow as tf
 
 from kd_tf.data.views import ViewConfig
 from kd_tf.export.saved_model import export_saved_model
-from tests.images import write_image
+from tests.images import write_image, write_text
 from tests.training.processes import FLAGS
 
 EXAMPLES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "examples")
@@ -175,3 +176,54 @@ def test_the_notebook_is_kept_as_it_ran_with_small_pictures():
     assert len(pictures) == 3
     for picture in pictures:
         assert cv2.imdecode(np.frombuffer(base64.b64decode(picture), np.uint8), cv2.IMREAD_COLOR).std() > 5
+
+
+FAKE_DLIB = '''"""In the place of dlib: the colours of 4x4 parts of a face, and 80 zeros."""
+
+import numpy as np
+
+
+def embed(images):
+    parts = images[:, 3:147, 3:147].reshape(len(images), 4, 36, 4, 36, 3).mean(axis=(2, 4)).reshape(len(images), 48)
+    return np.pad(parts.astype(np.float32) / 255, [[0, 0], [0, 80]])
+'''
+
+
+def write_small_lfw(folder):
+    """Eight folds of two people with three photographs each, and a pair of either kind in each fold."""
+    random = np.random.default_rng(0)
+    landmarks, people, pairs = ["image,confidence,x1,y1,x2,y2,x3,y3,x4,y4,x5,y5"], ["8"], ["8\t1"]
+    for fold in range(8):
+        names = [f"Person_{fold}{which}" for which in "ab"]
+        people += ["2", *(f"{name}\t3" for name in names)]
+        pairs += [f"{names[0]}\t1\t2", f"{names[0]}\t3\t{names[1]}\t1"]
+        for name in names:
+            colours = random.uniform(0, 255, [5, 5, 3])
+            for number in range(1, 4):
+                shades = np.clip(colours + random.normal(0, 8, colours.shape), 0, 255).astype(np.uint8)
+                photograph = np.kron(shades, np.ones([50, 50, 1], np.uint8))
+                write_image(folder / "lfw-deepfunneled" / name / f"{name}_{number:04d}.jpg", photograph)
+                landmarks.append(f"{name}/{name}_{number:04d}.jpg,0.99,100,110,150,110,125,140,105,165,145,165")
+    for name, lines in (("landmarks.csv", landmarks), ("people.txt", people), ("pairs.txt", pairs)):
+        write_text(folder / name, "\n".join(lines) + "\n")
+
+
+@pytest.mark.slow
+def test_from_a_teacher_to_a_student_on_lfw(tmp_path):
+    """With a stand-in for dlib, and again, when nothing is left to be made but the scores."""
+    write_small_lfw(tmp_path / "lfw")
+    for name in ("distill_dlib.sh", "dlib_teacher.embed.view.json"):
+        shutil.copy(os.path.join(EXAMPLES, name), tmp_path)
+    write_text(tmp_path / "dlib_teacher.py", FAKE_DLIB)
+    write_text(tmp_path / "bin" / "pip", "#!/bin/sh\n")
+    (tmp_path / "bin" / "pip").chmod(0o755)
+    env = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}
+    command = ["bash", "distill_dlib.sh", "lfw", "out", "8", "1", "2"]
+    for again in (False, True):
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+        assert len(re.findall(r"lfw_accuracy", done.stdout)) == 3
+        assert ("as declared" in done.stdout) is not again
+        assert (" 0 outputs computed" in f" {done.stdout}") is again
+    metrics = json.loads((tmp_path / "out" / "student_8" / "metrics.json").read_text())
+    assert metrics["task"] == "embedding" and -1 <= metrics["cosine"] <= 1
