@@ -28,7 +28,7 @@ from kd_tf.teachers.cache.store import TeacherCache
 from kd_tf.teachers.cached import CachedTeacher
 from kd_tf.teachers.embedding.images import teacher_images
 from kd_tf.teachers.embedding.live import LiveEmbeddingTeacher
-from kd_tf.teachers.embedding.teacher import is_embedding_teacher, open_embedding_teacher
+from kd_tf.teachers.embedding.teacher import declared_view, is_embedding_teacher, open_embedding_teacher
 from kd_tf.teachers.live import LiveTeacher
 from kd_tf.teachers.teacher import Teacher
 from kd_tf.training.config import RunConfig
@@ -105,15 +105,21 @@ def open_cache(config: RunConfig, data: FaceData) -> tuple[TeacherCache | None, 
       InputError: the cache is not of this run's teacher, data and views, or not filled; the teacher cannot be opened.
     """
     path = config.distillation.teacher
-    elsewhere = open_embedding_teacher(path) if is_embedding_teacher(path) else None
     if not config.distillation.teacher_cache:
-        if elsewhere is None:
+        if not is_embedding_teacher(path):
             return None, data
-        return None, dataclasses.replace(data, look_up=teacher_images(data.train.source, config.view, elsewhere.view))
-    cache, network = TeacherCache(config.distillation.teacher_cache), None if elsewhere else _load(config, path, "teacher")
-    digest = elsewhere.digest if elsewhere else weights_digest(network) if network else None
-    views = check_cache(cache, data, config.view, teacher=digest)
+        return None, dataclasses.replace(data, look_up=teacher_images(data.train.source, config.view, declared_view(path)))
+    cache = TeacherCache(config.distillation.teacher_cache)
+    views = check_cache(cache, data, config.view, teacher=_teacher_digest(config))
     return cache, dataclasses.replace(data, view=dataclasses.replace(data.view, views=views), look_up=cache.look_up)
+
+
+def _teacher_digest(config: RunConfig) -> str | None:
+    """Of the teacher that is named beside a cache; None: none is."""
+    if is_embedding_teacher(config.distillation.teacher):
+        return open_embedding_teacher(config.distillation.teacher).digest
+    network = _load(config, config.distillation.teacher, "teacher")
+    return weights_digest(network) if network else None
 
 
 def _make_teacher(config: RunConfig, cache: TeacherCache | None) -> Teacher | None:

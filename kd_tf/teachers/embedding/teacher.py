@@ -150,19 +150,24 @@ def open_embedding_teacher(path: str, flag: str = "teacher") -> EmbeddingTeacher
     Raises:
       InputError: it, or the file with its view, cannot be read.
     """
+    who, view = f"--{flag}={path}", declared_view(path, flag)
+    if path.startswith(PYTHON):
+        return EmbeddingTeacher(who, PythonFunction(path, view, who), view)
+    if not os.path.exists(path):
+        raise InputError(f"{who} does not exist, but its view {view_file(path)} does")
+    if path.endswith(".onnx"):
+        return EmbeddingTeacher(who, OnnxFunction(path, view, who), view)
+    return EmbeddingTeacher(who, (KerasFunction if _by_keras(path) else SavedModelFunction)(path, view, who), view)
+
+
+def declared_view(path: str, flag: str = "teacher") -> TeacherView:
+    """How the teacher from elsewhere at this path sees a face, without opening it; arguments and errors as above."""
     who = f"--{flag}={path}"
     file = _declared_in(path, who)
     if not os.path.isfile(file):
         example = '{"image_size": 112, "channel_order": "rgb"}'
         raise InputError(f"{who} needs its view in {file}, such as {example} (docs/TEACHERS.md)")
-    view = read_teacher_view(file)
-    if path.startswith(PYTHON):
-        return EmbeddingTeacher(who, PythonFunction(path, view, who), view)
-    if not os.path.exists(path):
-        raise InputError(f"{who} does not exist, but its view {file} does")
-    if path.endswith(".onnx"):
-        return EmbeddingTeacher(who, OnnxFunction(path, view, who), view)
-    return EmbeddingTeacher(who, (KerasFunction if _by_keras(path) else SavedModelFunction)(path, view, who), view)
+    return read_teacher_view(file)
 
 
 def _declared_in(path: str, who: str) -> str:
