@@ -29,13 +29,16 @@ ALPHA = flags.DEFINE_float("alpha", 1.0, "Weight of the soft targets.", lower_bo
 BETA = flags.DEFINE_float("beta", 0.0, "Weight of the hidden layer.", lower_bound=0.0)
 LOGITS_WEIGHT = flags.DEFINE_float("logits_weight", 0.0, "Weight of the regression of the teacher's logits.", lower_bound=0.0)
 COSINE_WEIGHT = flags.DEFINE_float("cosine_weight", 0.0, "Weight of the direction of the hidden layer.", lower_bound=0.0)
+SIMILARITY_WEIGHT = flags.DEFINE_float(
+    "similarity_weight", 0.0, "Weight of the similarities to the teacher's embeddings of a batch.", lower_bound=0.0
+)
 DISTANCE_WEIGHT = flags.DEFINE_float("distance_weight", 0.0, "Weight of the distances between the images of a batch.", lower_bound=0.0)
 ANGLE_WEIGHT = flags.DEFINE_float("angle_weight", 0.0, "Weight of the angles between the images of a batch.", lower_bound=0.0)
 TARGETS = flags.DEFINE_list(
     "targets",
     None,
-    "In place of --alpha, --beta and the other weights: the terms that take part, of soft, logits, hidden, cosine, distance and angle, "
-    "each with :WEIGHT (1 where it has none), such as soft,hidden:0.5.",
+    "In place of --alpha, --beta and the other weights: the terms that take part, of soft, logits, hidden, cosine, "
+    "similarity, distance and angle, each with :WEIGHT (1 where it has none), such as soft,hidden:0.5.",
 )
 TEMPERATURE = flags.DEFINE_float("temperature", 3.0, "tau: what logits are divided by for the soft targets.", lower_bound=0.001)
 SCALE_BY_TEMPERATURE_SQUARED = flags.DEFINE_boolean(
@@ -51,6 +54,7 @@ _WEIGHTS = {
     "hidden": BETA,
     "logits": LOGITS_WEIGHT,
     "cosine": COSINE_WEIGHT,
+    "similarity": SIMILARITY_WEIGHT,
     "distance": DISTANCE_WEIGHT,
     "angle": ANGLE_WEIGHT,
 }

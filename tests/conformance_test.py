@@ -20,7 +20,7 @@ DISTILLERS = {
     "verification_hard": (VerificationDistiller, {"mining": "hard"}),
     "verification_all": (VerificationDistiller, {"mining": "all"}),
     "joint": (VerificationDistiller, {"mining": "semi_hard", "identity_weight": 1.0}),
-    "relations": (AlignmentDistiller, {"cosine_weight": 0.5, "distance_weight": 2.0, "angle_weight": 2.0}),
+    "relations": (AlignmentDistiller, {"cosine_weight": 0.5, "similarity_weight": 0.5, "distance_weight": 2.0, "angle_weight": 2.0}),
     "embedding": (EmbeddingDistiller, {"normalize_hidden": True}),
     "hint": (HintDistiller, {}),
 }

@@ -11,6 +11,7 @@ from kd_tf.errors import InputError
 from kd_tf.losses.classification import logits_loss, soft_target_loss
 from kd_tf.losses.hidden import HIDDEN_REDUCTIONS, cosine_loss, hidden_loss
 from kd_tf.losses.relational import angle_loss, distance_loss
+from kd_tf.losses.similarity import similarity_loss
 from kd_tf.networks.face_network import output_shapes, output_width, require_outputs
 from kd_tf.teachers.teacher import Teacher
 
@@ -21,6 +22,7 @@ WEIGHTS = {
     "logits": "logits_weight",
     "hidden": "beta",
     "cosine": "cosine_weight",
+    "similarity": "similarity_weight",
     "distance": "distance_weight",
     "angle": "angle_weight",
 }
@@ -44,6 +46,7 @@ class TeacherTargets:
         layer that is trained with it and belongs to the distiller.
       logits_weight: weight of the regression of the teacher's logits (the paper's Table 1, "Logits"); needs what alpha needs.
       cosine_weight: weight of the direction of the hidden layer, which is projected as for beta.
+      similarity_weight: weight of the similarities to the teacher's embeddings of the global batch (SEED), projected as for beta.
       distance_weight: weight of the distances between the images of the global batch (RKD-D); needs `hidden` of both, of any widths.
       angle_weight: weight of the angles between them (RKD-A); needs what distance_weight needs.
       temperature: tau of the soft targets.
@@ -59,6 +62,7 @@ class TeacherTargets:
     beta: float = 0.0
     logits_weight: float = 0.0
     cosine_weight: float = 0.0
+    similarity_weight: float = 0.0
     distance_weight: float = 0.0
     angle_weight: float = 0.0
     temperature: float = 3.0
@@ -84,18 +88,18 @@ class TeacherTargets:
     @property
     def outputs(self) -> tuple[str, ...]:
         """What both networks must have."""
-        hidden = self.compares_hidden or bool(self._relations)
+        hidden = self.compares_hidden or bool(self._weights_between_images)
         return ("logits",) * bool(self.alpha or self.logits_weight) + ("hidden",) * hidden
 
     @property
     def compares_hidden(self) -> bool:
         """Whether K_S itself is compared with K_T, through the projection where the widths differ."""
-        return bool(self.beta or self.cosine_weight)
+        return bool(self.beta or self.cosine_weight or self.similarity_weight)
 
     @property
-    def _relations(self) -> tuple[str, ...]:
+    def _weights_between_images(self) -> tuple[str, ...]:
         """The fields of the terms that compare the images of a batch with each other."""
-        return tuple(name for name in ("distance_weight", "angle_weight") if getattr(self, name))
+        return tuple(name for name in ("similarity_weight", "distance_weight", "angle_weight") if getattr(self, name))
 
     def check_teacher(self, has_teacher: bool) -> None:
         """Raises `InputError` where a term has a weight and there is no teacher."""
@@ -123,7 +127,7 @@ class TeacherTargets:
         found = f"the student's layer has {positions} positions and the teacher's {teacher_positions}"
         if self.compares_hidden and not tf.TensorShape(positions).is_compatible_with(teacher_positions):
             raise InputError(f"{found}: take stages of one size")
-        for name in self._relations:
+        for name in self._weights_between_images:
             if positions or teacher_positions:
                 raise InputError(f"{found}: --{name}={getattr(self, name)} compares whole images; use --{name}=0")
 
@@ -140,7 +144,7 @@ class TeacherTargets:
         values = self._logits_values(teacher_outputs, outputs)
         if self.compares_hidden:
             values |= self._hidden_values(teacher_outputs["hidden"], project(outputs["hidden"]) if project else outputs["hidden"])
-        if self._relations:
+        if self.distance_weight or self.angle_weight:
             values |= self._relations_values(*(gather_global_batch(each["hidden"]) for each in (teacher_outputs, outputs)))
         return [Term(name, weight, values[name]) for name, weight in self.weights.items()]
 
@@ -163,6 +167,8 @@ class TeacherTargets:
             values["hidden"] = hidden_loss(teacher_hidden, hidden, reduction=self.hidden_reduction, normalize=self.normalize_hidden)
         if self.cosine_weight:
             values["cosine"] = cosine_loss(teacher_hidden, hidden)
+        if self.similarity_weight:
+            values["similarity"] = similarity_loss(*(gather_global_batch(each) for each in (teacher_hidden, hidden)))
         return values
 
     def _relations_values(self, teacher_hidden: tf.Tensor, hidden: tf.Tensor) -> Tensors:

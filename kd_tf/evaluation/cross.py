@@ -22,7 +22,7 @@ from kd_tf.training.run_directory import RunDirectory, flags_of_model
 
 _OUTPUTS = ("hidden", "embedding")
 # The flags whose weights tie the student's hidden layer itself to its teacher's, and not only what lies between images.
-_TYING = ("beta", "cosine_weight")
+_TYING = ("beta", "cosine_weight", "similarity_weight")
 _LOGGER = logging.getLogger(__name__)
 
 

@@ -201,7 +201,7 @@ class RunConfig:
 
 _DISTILLATION_FLAGS = {field.name for field in dataclasses.fields(DistillationConfig)}
 # A run has none of them where it has not that term: so runs and studies of versions that had no such term go on and are found again.
-_LATER_WEIGHTS = ("cosine_weight", "distance_weight", "angle_weight")
+_LATER_WEIGHTS = ("cosine_weight", "similarity_weight", "distance_weight", "angle_weight")
 
 
 def flag_text(value) -> str:

@@ -20,7 +20,7 @@ from tests.images import write_text
 from tests.runs import small_run
 
 TEACHER = "--teacher=/runs/teacher"
-KNOWN = "soft, hidden, logits, cosine, distance, angle"
+KNOWN = "soft, hidden, logits, cosine, similarity, distance, angle"
 
 
 def _run_config(*given: str) -> RunConfig:
@@ -57,6 +57,7 @@ def test_targets_are_terms_with_weights(given, weights):
     [
         (["--targets=cosine:1,distance:25,angle:50"], {"cosine": 1, "distance": 25, "angle": 50}),
         (["--alpha=0", "--cosine_weight=0.5", "--angle_weight=2"], {"cosine": 0.5, "angle": 2}),
+        (["--targets=similarity,cosine:0.5"], {"cosine": 0.5, "similarity": 1}),
         (["--distance_weight=25"], {"soft": 1, "distance": 25}),
         (["--targets=angle,hidden:3"], {"hidden": 3, "angle": 1}),
     ],
@@ -94,6 +95,7 @@ def test_targets_that_cannot_be_meant(given, message):
         ("logits", "logits_weight"),
         ("hidden", "beta"),
         ("cosine", "cosine_weight"),
+        ("similarity", "similarity_weight"),
         ("distance", "distance_weight"),
         ("angle", "angle_weight"),
     ],
@@ -129,7 +131,7 @@ def test_one_parse_leaves_nothing_behind():
             distillation=DistillationConfig(teacher="/t", beta=1.0, teacher_precision="bfloat16"),
             hint_stage="stage4",
         ),
-        small_run("/runs/x", distillation=DistillationConfig(teacher="/t", cosine_weight=1.0, distance_weight=25.0, angle_weight=50.0)),
+        small_run("/runs/x", distillation=DistillationConfig(teacher="/t", cosine_weight=1.0, similarity_weight=2.0, angle_weight=50.0)),
         small_run("/runs/x", task="embedding", distillation=DistillationConfig(teacher_cache="/cache", beta=1.0, normalize_hidden=True)),
         small_run(
             "/runs/x",

@@ -10,6 +10,7 @@ from kd_tf.losses.classification import identity_loss, logits_loss, soft_target_
 from kd_tf.losses.hidden import cosine_loss, hidden_loss
 from kd_tf.losses.landmarks import landmark_loss
 from kd_tf.losses.relational import angle_loss, distance_loss
+from kd_tf.losses.similarity import similarity_loss
 from kd_tf.losses.triplets import triplet_loss_named
 from kd_tf.training.strategy import precision_policy
 from tests.distillers.logs import gradients
@@ -17,7 +18,7 @@ from tests.networks_for_tests import IMAGE_SIZE, assert_same_bits, make_batch, m
 
 SAMPLE_WEIGHTS = np.array([2, 0, 1, 0, 0.5, 3, 0, 1], np.float32)
 TEACHER_TARGETS = {"alpha": 0.5, "logits_weight": 0.25, "beta": 2.0, "cosine_weight": 1.5}
-RELATIONS = {"distance_weight": 5.0, "angle_weight": 4.0}
+RELATIONS = {"similarity_weight": 0.5, "distance_weight": 5.0, "angle_weight": 4.0}
 
 
 def _compiled(distiller, learning_rate=0.05, **options):
@@ -59,10 +60,11 @@ def _teacher_losses(distiller, teacher, images, weigh=tf.reduce_mean):
     }
 
 
-def _relations(teacher, images):
+def _relations(distiller, teacher, images):
     """The terms of `RELATIONS` with their weights."""
-    known = teacher(images)["hidden"]
+    known, project = teacher(images)["hidden"], distiller.projection or (lambda hidden: hidden)
     return {
+        "similarity": lambda outputs: 0.5 * similarity_loss(known, project(outputs["hidden"])),
         "distance": lambda outputs: 5.0 * distance_loss(known, outputs["hidden"]),
         "angle": lambda outputs: 4.0 * angle_loss(known, outputs["hidden"]),
     }
@@ -99,7 +101,7 @@ def test_each_terms_gradient_equals_one_by_hand(make, options, task_losses):
     student, teacher = make_network(1), make_network(2, width=9)
     images, targets = make_batch(0)
     distiller = _compiled(make(student, teacher, **TEACHER_TARGETS, **RELATIONS, **options))
-    losses = task_losses(targets) | _teacher_losses(distiller, teacher, images) | _relations(teacher, images)
+    losses = task_losses(targets) | _teacher_losses(distiller, teacher, images) | _relations(distiller, teacher, images)
     expected = {name: _norm_by_hand(student, images, loss) for name, loss in losses.items()}
     assert min(expected.values()) > 1e-3
     assert gradients(_fit(distiller, images, targets)) == pytest.approx(expected, rel=1e-4)
@@ -169,7 +171,7 @@ def test_two_devices_measure_the_gradient_of_the_global_batch(mirrored):
         distiller = VerificationDistiller(student, teacher, margin=0.3, mining="hard", identity_weight=0.75, **options)
         _compiled(distiller)
     losses = _triplet(targets, "hard") | _identity(targets, 0.75) | _teacher_losses(distiller, teacher, images)
-    losses |= _relations(teacher, images)
+    losses |= _relations(distiller, teacher, images)
     expected = {name: _norm_by_hand(student, images, loss) for name, loss in losses.items()}
     assert gradients(_fit(distiller, images, targets)) == pytest.approx(expected, rel=1e-4)
 

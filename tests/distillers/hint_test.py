@@ -92,7 +92,7 @@ def test_other_positions_than_the_teachers_are_refused():
         HintDistiller(student, make_network(2), beta=1.0)
 
 
-@pytest.mark.parametrize("weight", ["distance_weight", "angle_weight"])
+@pytest.mark.parametrize("weight", ["similarity_weight", "distance_weight", "angle_weight"])
 def test_relations_between_layers_with_positions_are_refused(weight):
     student, teacher = (stage_network(make_hint_network(seed), "norm") for seed in (1, 2))
     with pytest.raises(InputError) as error:

@@ -11,11 +11,15 @@ from kd_tf.errors import InputError
 from kd_tf.losses.classification import logits_loss, soft_target_loss
 from kd_tf.losses.hidden import cosine_loss, hidden_loss
 from kd_tf.losses.relational import angle_loss, distance_loss
+from kd_tf.losses.similarity import similarity_loss
 from kd_tf.teachers.live import LiveTeacher
 from tests.distillers.logs import without_gradients
 from tests.networks_for_tests import make_batch, make_network
 
-WEIGHTS = {"alpha": 0.5, "logits_weight": 0.25, "beta": 2.0, "cosine_weight": 0.75, "distance_weight": 5.0, "angle_weight": 3.0}
+WEIGHTS = {
+    "alpha": 0.5, "logits_weight": 0.25, "beta": 2.0, "cosine_weight": 0.75, "similarity_weight": 0.125, "distance_weight": 5.0,
+    "angle_weight": 3.0,
+}  # fmt: skip
 LEARNING_RATE = 0.05
 DISTILLERS = [ClassificationDistiller, AlignmentDistiller, VerificationDistiller]
 
@@ -41,15 +45,16 @@ def _step(make, **teacher_targets):
 def test_terms_are_the_losses_with_their_weights_in_the_order_of_the_log():
     teacher_outputs, outputs = _outputs(2), _outputs(1)
     terms = TeacherTargets(**WEIGHTS, temperature=2.0).terms(teacher_outputs, outputs, None)
-    assert [type(term) for term in terms] == [Term] * 6
+    assert [type(term) for term in terms] == [Term] * 7
     assert [(term.name, term.weight) for term in terms] == [
-        ("soft", 0.5), ("logits", 0.25), ("hidden", 2.0), ("cosine", 0.75), ("distance", 5.0), ("angle", 3.0),
+        ("soft", 0.5), ("logits", 0.25), ("hidden", 2.0), ("cosine", 0.75), ("similarity", 0.125), ("distance", 5.0), ("angle", 3.0),
     ]  # fmt: skip
     expected = [
         soft_target_loss(teacher_outputs["logits"], outputs["logits"], temperature=2.0),
         logits_loss(teacher_outputs["logits"], outputs["logits"]),
         hidden_loss(teacher_outputs["hidden"], outputs["hidden"]),
         cosine_loss(teacher_outputs["hidden"], outputs["hidden"]),
+        similarity_loss(teacher_outputs["hidden"], outputs["hidden"]),
         distance_loss(teacher_outputs["hidden"], outputs["hidden"]),
         angle_loss(teacher_outputs["hidden"], outputs["hidden"]),
     ]
@@ -84,15 +89,17 @@ def test_options_reach_their_loss(options, name, expected):
     np.testing.assert_allclose(term.value, expected(teacher_outputs, outputs), rtol=1e-5)
 
 
-def test_the_hidden_layer_and_its_direction_are_projected_and_relations_are_not():
+def test_what_compares_the_hidden_layer_is_projected_and_relations_are_not():
     teacher_outputs, outputs = _outputs(2, width=9), _outputs(1)
-    targets = TeacherTargets(beta=1.0, cosine_weight=1.0, distance_weight=1.0, angle_weight=1.0)
+    targets = TeacherTargets(beta=1.0, cosine_weight=1.0, similarity_weight=1.0, distance_weight=1.0, angle_weight=1.0)
     projection = targets.make_projection(make_network(1), LiveTeacher(make_network(2, width=9)))
     found = {term.name: term.value for term in targets.terms(teacher_outputs, outputs, projection)}
     known, projected = teacher_outputs["hidden"].numpy(), outputs["hidden"].numpy() @ projection.kernel.numpy() + projection.bias.numpy()
     np.testing.assert_allclose(found["hidden"], np.mean((known - projected) ** 2, axis=1), rtol=1e-5)
     cosines = np.sum(known * projected, axis=1) / np.linalg.norm(known, axis=1) / np.linalg.norm(projected, axis=1)
     np.testing.assert_allclose(found["cosine"], 1 - cosines, rtol=1e-5)
+    assert float(found["similarity"]) == pytest.approx(float(similarity_loss(known, projected)), rel=1e-4)
+    assert found["similarity"] > 1e-3
     for name, loss in (("distance", distance_loss), ("angle", angle_loss)):
         assert float(found[name]) == float(loss(known, outputs["hidden"])) > 1e-3
 
@@ -105,6 +112,7 @@ def test_the_hidden_layer_and_its_direction_are_projected_and_relations_are_not(
         ({"logits_weight": 1.0}, ["logits"], ("logits",)),
         ({"beta": 1.0}, ["hidden"], ("hidden",)),
         ({"cosine_weight": 1.0}, ["cosine"], ("hidden",)),
+        ({"similarity_weight": 1.0}, ["similarity"], ("hidden",)),
         ({"distance_weight": 1.0}, ["distance"], ("hidden",)),
         ({"angle_weight": 1.0, "alpha": 1.0}, ["soft", "angle"], ("logits", "hidden")),
         ({"beta": 1.0, "logits_weight": 2.0, "alpha": 3.0}, ["soft", "logits", "hidden"], ("logits", "hidden")),
@@ -133,7 +141,7 @@ def test_each_weight_adds_its_term_to_the_loss_and_to_the_step(make):
     np.testing.assert_allclose(change - without_teacher, sum(part - without_teacher for _, part in steps.values()), atol=1e-5)
 
 
-@pytest.mark.parametrize("compared", ["beta", "cosine_weight"])
+@pytest.mark.parametrize("compared", ["beta", "cosine_weight", "similarity_weight"])
 @pytest.mark.parametrize(
     "weights", [{"alpha": 1.0}, {"logits_weight": 1.0}, {"alpha": 1.0, "logits_weight": 1.0}, {"distance_weight": 1.0, "angle_weight": 1.0}]
 )
@@ -144,7 +152,7 @@ def test_only_comparing_the_hidden_layer_makes_a_projection(weights, compared):
     assert TeacherTargets(**{compared: 1.0}, **weights).make_projection(make_network(1, width=9), teacher) is None
 
 
-@pytest.mark.parametrize("weight", ["distance_weight", "angle_weight"])
+@pytest.mark.parametrize("weight", ["similarity_weight", "distance_weight", "angle_weight"])
 def test_sample_weights_of_images_that_are_compared_with_each_other_are_refused(weight):
     images, targets = make_batch(0)
     distiller = AlignmentDistiller(make_network(1), make_network(2), **{weight: 1.0})
@@ -162,6 +170,7 @@ def test_sample_weights_of_images_that_are_compared_with_each_other_are_refused(
         ({"beta": -0.5}, "--beta=-0.5 must not be below 0"),
         ({"logits_weight": -0.1}, "--logits_weight=-0.1 must not be below 0"),
         ({"cosine_weight": -0.1}, "--cosine_weight=-0.1 must not be below 0"),
+        ({"similarity_weight": -0.1}, "--similarity_weight=-0.1 must not be below 0"),
         ({"distance_weight": float("nan")}, "--distance_weight=nan must not be below 0"),
         ({"angle_weight": -2.0}, "--angle_weight=-2.0 must not be below 0"),
         ({"beta": float("nan")}, "--beta=nan must not be below 0"),
@@ -186,7 +195,7 @@ def test_a_weight_without_a_teacher(weight):
 
 def test_networks_that_fit_are_accepted_and_what_is_not_compared_may_differ():
     student, teacher = make_network(1, identities=5), LiveTeacher(make_network(2, width=9, identities=7))
-    for weight in ("beta", "cosine_weight", "distance_weight", "angle_weight"):
+    for weight in ("beta", "cosine_weight", "distance_weight", "angle_weight", "similarity_weight"):
         TeacherTargets(**{weight: 1.0}).check_networks(student, teacher)
     TeacherTargets().check_networks(student, None)
     TeacherTargets(alpha=1.0).check_networks(make_network(1, identities=7, without=("hidden",)), teacher)
