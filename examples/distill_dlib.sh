@@ -6,7 +6,7 @@
 # LFW is the folder with lfw-deepfunneled/, pairs.txt, people.txt and landmarks.csv. The people of folds 7 and 8 are held out; teacher,
 # student and bare pixels are scored on their pairs, with the threshold of all other folds. Given again, it goes on where it stopped.
 set -euo pipefail
-lfw=${1:?give the folder of LFW} output=${2:?give a folder for what is made} divisor=${3:-8} views=${4:-4} epochs=${5:-60}
+lfw=${1:?give the folder of LFW} output=${2:?give a folder for what is made} divisor=${3:-8} views=${4:-4} epochs=${5:-40}
 teacher="python:$(dirname "$0")/dlib_teacher.py:embed"
 data=(--data="lfw:$lfw" --split=official --test_folds=7,8)
 
@@ -27,8 +27,9 @@ done
 
 student="$output/student_$divisor"
 if [[ ! -e "$student/metrics.json" ]]; then
-  kd-distill --task=embedding --teacher_cache="$output/cache" --targets=cosine:10 "${data[@]}" --align \
-    --image_size=64 --image_cache="$output/images" --network=resnet50 --width_divisor="$divisor" --epochs="$epochs" --model_dir="$student"
+  kd-distill --task=embedding --teacher_cache="$output/cache" --targets=similarity,cosine "${data[@]}" --align \
+    --image_size=64 --image_cache="$output/images" --network=resnet50 --width_divisor="$divisor" --optimizer=adam --learning_rate=0.003 \
+    --epochs="$epochs" --model_dir="$student"
 fi
 
 for model in "$teacher" "$student" pixels; do

@@ -5,11 +5,11 @@ import dataclasses
 from kd_tf.data.aligned import unaligned
 from kd_tf.data.dataset import open_data, prepare_data
 from kd_tf.data.sources import SourceConfig
-from kd_tf.data.split import SplitConfig
+from kd_tf.data.split import Split, SplitConfig
 from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
 from kd_tf.teachers.admission.admission import Admission, admit
-from kd_tf.teachers.embedding.teacher import is_embedding_teacher, open_embedding_teacher
+from kd_tf.teachers.embedding.teacher import EmbeddingTeacher, is_embedding_teacher, open_embedding_teacher
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +48,12 @@ def try_teacher(config: AdmissionConfig) -> Admission:
     """Opens the teacher and the data, and tries it; see `admit`."""
     teacher, data = open_embedding_teacher(config.teacher), open_data(config.source, config.view, config.split)
     train = (prepare_data(data, None, skip_broken=config.skip_broken) if config.skip_broken else data).train
-    options = {"pairs": config.pairs, "seed": config.seed, "batch_size": config.batch_size}
-    return admit(teacher, unaligned(train.source), config.view, train.records, **options)
+    return admit_on(teacher, train, config.view, pairs=config.pairs, seed=config.seed, batch_size=config.batch_size)
+
+
+def admit_on(teacher: EmbeddingTeacher, train: Split, view: ViewConfig, **options) -> Admission:
+    """Tries the teacher on training images, as they are before a student's alignment; `options` are those of `admit`."""
+    return admit(teacher, unaligned(train.source), view, train.records, **options)
 
 
 def require_admitted(admission: Admission) -> None:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kd_tf.data.aligned import unaligned
 from kd_tf.data.dataset import FaceData, open_data, prepare_data
 from kd_tf.data.source import Source
 from kd_tf.data.sources import SourceConfig, open_source
@@ -18,14 +17,13 @@ from kd_tf.networks.face_network import output_shapes, output_width, require_out
 from kd_tf.networks.identity_names import recorded_identities
 from kd_tf.networks.precision import in_precision
 from kd_tf.networks.stored import load_network
-from kd_tf.teachers.admission.admission import admit
 from kd_tf.teachers.cache.fill import HiddenLayer, fill_cache, linear_head
 from kd_tf.teachers.cache.imported import import_cache
 from kd_tf.teachers.cache.manifest import CACHE_DTYPES, Manifest, records_digest, view_facts
 from kd_tf.teachers.cache.rows import rows_of_a_part
 from kd_tf.teachers.cache.store import TeacherCache, begin_cache, check_folder_for_cache, is_begun
 from kd_tf.teachers.embedding.teacher import EmbeddingTeacher, is_embedding_teacher, open_embedding_teacher
-from kd_tf.training.admitting import require_admitted
+from kd_tf.training.admitting import admit_on, require_admitted
 from kd_tf.training.strategy import get_strategy
 from kd_tf.training.workers import this_worker
 
@@ -182,8 +180,7 @@ def import_teacher(config: ImportConfig) -> dict:
 
 def _admit(config: CacheConfig, teacher: EmbeddingTeacher, data: FaceData) -> None:
     """Logs the report of the test, and raises `InputError` where the teacher is refused."""
-    options = {"pairs": config.admit_pairs, "seed": config.view.seed, "batch_size": config.batch_size}
-    admission = admit(teacher, unaligned(data.train.source), config.view, data.train.records, **options)
+    admission = admit_on(teacher, data.train, config.view, pairs=config.admit_pairs, seed=config.view.seed, batch_size=config.batch_size)
     for line in admission.report().splitlines():
         _LOGGER.info("%s", line)
     require_admitted(admission)
