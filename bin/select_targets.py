@@ -20,13 +20,12 @@ from kd_tf.bin import application
 # isort: split
 from absl import flags
 
+from kd_tf.distillers.terms import WEIGHTS
 from kd_tf.flags import data_flags, distillation_flags, network_flags, run_flags, selection_flags, training_flags
 from kd_tf.flags.numbers import whole_numbers
 from kd_tf.study.selection import select_targets
 
-NOT_HERE = {
-    "targets", "logits_weight", "cosine_weight", "similarity_weight", "distance_weight", "angle_weight", "seed", "validation", "override",
-}  # fmt: skip
+NOT_HERE = {"targets", "seed", "validation", "override", *WEIGHTS.values()} - {"alpha", "beta"}
 for module in (run_flags, distillation_flags, data_flags, network_flags, training_flags, selection_flags):
     for flag in flags.FLAGS.get_key_flags_for_module(module):
         if flag.name not in NOT_HERE:

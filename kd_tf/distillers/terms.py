@@ -26,6 +26,8 @@ WEIGHTS = {
     "distance": "distance_weight",
     "angle": "angle_weight",
 }
+# Those of them that compare K_S itself with K_T, and not only how images lie to each other.
+HIDDEN_WEIGHTS = ("beta", "cosine_weight", "similarity_weight")
 
 
 class Term(NamedTuple):
@@ -94,7 +96,7 @@ class TeacherTargets:
     @property
     def compares_hidden(self) -> bool:
         """Whether K_S itself is compared with K_T, through the projection where the widths differ."""
-        return bool(self.beta or self.cosine_weight or self.similarity_weight)
+        return any(getattr(self, name) for name in HIDDEN_WEIGHTS)
 
     @property
     def _weights_between_images(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from kd_tf.data.split import Split
 from kd_tf.data.views import ViewConfig
+from kd_tf.distillers.terms import HIDDEN_WEIGHTS
 from kd_tf.errors import InputError
 from kd_tf.evaluation.answers import Answers
 from kd_tf.evaluation.models import PIXELS, NetworkModel, ScoredModel
@@ -21,8 +22,6 @@ from kd_tf.teachers.embedding.teacher import EmbeddingTeacher, is_embedding_teac
 from kd_tf.training.run_directory import RunDirectory, flags_of_model
 
 _OUTPUTS = ("hidden", "embedding")
-# The flags whose weights tie the student's hidden layer itself to its teacher's, and not only what lies between images.
-_TYING = ("beta", "cosine_weight", "similarity_weight")
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -113,7 +112,7 @@ def _in_teacher_space(path: str, student: tf.keras.Model, teacher_width: int) ->
     file, width = os.path.join(_folder(path), PROJECTION_FILE), output_width(student, "hidden")
     if not os.path.exists(file):
         recorded = flags_of_model(path)
-        if width == teacher_width and any(float(recorded.get(weight, 0)) > 0 for weight in _TYING):
+        if width == teacher_width and any(float(recorded.get(weight, 0)) > 0 for weight in HIDDEN_WEIGHTS):
             return student
         raise InputError(
             f"--cross needs {PROJECTION_FILE}, which --model={path} lacks (its --beta: {recorded.get('beta', 'unknown')}); "

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from kd_tf.losses.classification import soft_target_loss
+
 # tau. Cosines of directions from the mean are near 0 for two people and 1 for an image itself, whatever the teacher.
 SIMILARITY_TEMPERATURE = 0.1
 
@@ -23,7 +25,6 @@ def similarity_loss(teacher_hidden: tf.Tensor, student_hidden: tf.Tensor) -> tf.
     known = tf.stop_gradient(tf.cast(teacher_hidden, tf.float32))
     mean = tf.reduce_mean(known, axis=0)
     known, found = (tf.math.l2_normalize(rows - mean, axis=-1) for rows in (known, tf.cast(student_hidden, tf.float32)))
-    target, predicted = (
-        tf.nn.log_softmax(tf.matmul(rows, known, transpose_b=True) / SIMILARITY_TEMPERATURE, axis=-1) for rows in (known, found)
-    )
-    return tf.reduce_mean(tf.reduce_sum(tf.exp(target) * (target - predicted), axis=-1))
+    target, predicted = (tf.matmul(rows, known, transpose_b=True) for rows in (known, found))
+    entropy = soft_target_loss(target, target, temperature=SIMILARITY_TEMPERATURE)
+    return tf.reduce_mean(soft_target_loss(target, predicted, temperature=SIMILARITY_TEMPERATURE) - entropy)
