@@ -173,6 +173,7 @@ def on_two_logical_devices(name: str, *flags: str) -> subprocess.CompletedProces
     return call(sys.executable, "-c", program, *flags, "--strategy=mirrored", cwd="/")
 
 
+@pytest.mark.slow
 def test_mirrored_on_two_logical_devices(tmp_path):
     short = [*SMALL, "--steps=2", "--evaluations=1"]
     trained = on_two_logical_devices("train", *short, "--batch_size=8", f"--model_dir={tmp_path}/teacher")

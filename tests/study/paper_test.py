@@ -61,6 +61,7 @@ def run_study(scale, directory) -> StudyResults:
     return Study(StudyConfig(scale, str(directory), command="kd-reproduce --scale=paper")).run()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_chain_over_all_data_sets(data, tmp_path):
     scale = small_scale({role: source for role, source in data.items() if role != PAIRS}, stages=CHAIN)

@@ -108,6 +108,7 @@ def test_a_plan_does_nothing(studied, tmp_path):
     assert "0 of 11 jobs are to be done: about 0 min 0 s" in Study(studied[0]).plan()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_killed_at_any_moment_and_continued(studied, tmp_path):
     """Twice; the end has the scores of the study that nothing disturbed."""

@@ -264,6 +264,20 @@ def test_a_directory_holds_one_cache(changes, message, teacher, cache):
     assert {path: os.stat(path).st_mtime_ns for path in _parts(cache)} == before
 
 
+def test_a_cache_is_filled_up_from_wherever_the_data_lie(teacher, tmp_path):
+    path = str(tmp_path / "cache")
+    cache_teacher(_config(teacher, path, worker=(0, 2)))
+    manifest = tmp_path / "cache" / "manifest.json"
+    facts = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**facts, "data_name": "lfw:/where/it/was"}))
+    contents = cache_teacher(_config(teacher, path))
+    assert contents["filled"] == contents["wanted"] == 108
+    assert json.loads(manifest.read_text())["data_name"] == "lfw:/where/it/was"
+    manifest.write_text(json.dumps({**facts, "data": "0123456789abcdef"}))
+    with pytest.raises(InputError, match=f"was begun with data 0123456789abcdef, not {facts['data']}; give another directory or delete it"):
+        cache_teacher(_config(teacher, path))
+
+
 def test_a_part_of_another_shape_is_named(cache, tmp_path):
     stored = TeacherCache(cache)
     np.save(tmp_path / "part_00000.npy", np.zeros([4, 3], np.float32))

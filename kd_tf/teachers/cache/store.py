@@ -164,7 +164,8 @@ def _begin(path: str, manifest: Manifest, lists: dict[str, np.ndarray], head, id
 def _check_same(cache: TeacherCache, manifest: Manifest, records: np.ndarray, evaluation_records: np.ndarray) -> None:
     found, wanted = dataclasses.asdict(cache.manifest), dataclasses.asdict(manifest)
     for name, value in wanted.items():
-        if found[name] != value:
+        # The data set may lie elsewhere by now: `data` says whether it is the same one.
+        if name != "data_name" and found[name] != value:
             raise InputError(f"--output={cache.path} was begun with {name} {found[name]}, not {value}; give another directory or delete it")
     if not (np.array_equal(cache.records, records) and np.array_equal(cache.evaluation_records, evaluation_records)):
         raise InputError(
