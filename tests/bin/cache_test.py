@@ -61,6 +61,7 @@ def test_fills_a_cache_and_distills_from_it(teacher, tmp_path):
         assert len(file.readlines()) == 6
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_and_continued(teacher, tmp_path):
     """Twice; what was there stays, and the end is that of a process that nobody killed."""
     flags = (f"--teacher={teacher}", "--views=30", "--cache_dtype=float32")

@@ -434,6 +434,7 @@ def test_the_cheap_checks_come_before_the_cache_is_written(teacher, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_mirrored_runs_of_different_widths_in_one_process(tmp_path):
     """A study does this; two strategies in a process would abort."""
     mirrored = {"strategy": "mirrored", "steps": 2}
@@ -454,7 +455,9 @@ def curves(path) -> dict[str, dict[int, float]]:
     return {tag: values for tag, values in written(os.path.join(path, "tensorboard")).items() if not tag.startswith("cost/")}
 
 
-@pytest.mark.parametrize(("moment", "precision"), [("training", "float32"), ("evaluation", "mixed_float16")])
+@pytest.mark.parametrize(
+    ("moment", "precision"), [("training", "float32"), pytest.param("evaluation", "mixed_float16", marks=pytest.mark.slow)]
+)
 def test_a_run_that_is_asked_to_stop_goes_on_as_if_nothing_had_happened(teacher, tmp_path, monkeypatch, moment, precision):
     """The third of four steps is in the middle of the means for TensorBoard; the evaluation is the first of two."""
     monkeypatch.setattr("kd_tf.training.callbacks.LOG_STEPS", 4)

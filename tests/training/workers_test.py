@@ -59,6 +59,7 @@ def own_records_of(worker) -> list[int]:
     return sorted(int(data.train.records[int(order(tf.constant(position, tf.int64))[0])]) for position in positions)
 
 
+@pytest.mark.slow
 def test_a_dead_worker_is_noticed_and_both_continue(tmp_path):
     flags = ("--strategy=multi_worker", "--steps=16", "--checkpoint_steps=2")
     workers = [start(tmp_path / "run", *flags, env=env) for env in environments()]
