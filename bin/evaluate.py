@@ -41,7 +41,7 @@ all others together, and adds lfw_pairs_standard_error: two folds say little of 
 may err together where they share a person. A run that was trained with --split=official and the same folds has not met these people.
 
 --cross (retrieval, lfw, bin) tells what happens when a student replaces its teacher in service and the gallery stays: the student's
-embeddings, projected by projection.npz of a run distilled with --beta above 0, are compared with the teacher's (of a pair, the first
+embeddings, projected by projection.npz of a run that learned the hidden layer, are compared with the teacher's (of a pair, the first
 image is the student's). The scores are those of the mixture; student_rank1, teacher_rank1 and the like are those of each alone. The
 teacher is the run's own, or --teacher=RUN.
 

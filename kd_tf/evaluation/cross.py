@@ -115,8 +115,8 @@ def _in_teacher_space(path: str, student: tf.keras.Model, teacher_width: int) ->
         if width == teacher_width and any(float(recorded.get(weight, 0)) > 0 for weight in HIDDEN_WEIGHTS):
             return student
         raise InputError(
-            f"--cross needs {PROJECTION_FILE}, which --model={path} lacks (its --beta: {recorded.get('beta', 'unknown')}); "
-            "distill it with --beta above 0, or --targets=hidden among others (runs of earlier versions, again: they did not keep it)"
+            f"--cross needs {PROJECTION_FILE}, which --model={path} lacks (its --beta: {recorded.get('beta', 'unknown')}); distill it with "
+            "--targets=hidden, cosine or similarity among others (runs of earlier versions, again: they did not keep it)"
         )
     projection = load_projection(file)
     if projection.kernel.shape != (width, teacher_width):

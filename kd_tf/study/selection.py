@@ -16,6 +16,7 @@ from kd_tf.markdown import markdown_table
 from kd_tf.study.jobs import RunJob
 from kd_tf.study.processes import run_jobs, share_gpus
 from kd_tf.study.runs import check_runs
+from kd_tf.teachers.embedding.teacher import is_embedding_teacher
 from kd_tf.training.config import DistillationConfig, RunConfig
 from kd_tf.training.prepared import open_run_data
 from kd_tf.training.student import make_distiller
@@ -103,6 +104,11 @@ def _check(config: RunConfig, seeds: list[int]) -> None:
         raise InputError(f"--task={config.task} has no score to choose by; those that have: {', '.join(SCORES)}")
     if not config.distillation.teacher or not (config.distillation.alpha and config.distillation.beta):
         raise InputError("give --teacher, and --alpha and --beta above 0: they are the weights of the terms that are tried")
+    if is_embedding_teacher(config.distillation.teacher):
+        raise InputError(
+            f"--teacher={config.distillation.teacher} gives embeddings alone, and there are no soft targets to choose: use kd-distill "
+            "--targets=hidden"
+        )
     if config.task == "classification" and config.split.split != "random":
         raise InputError(
             f"--task=classification is chosen by top1, and --split={config.split.split} validates on strangers: use --split=random"

@@ -126,11 +126,20 @@ def _make_teacher(config: RunConfig, cache: TeacherCache | None) -> Teacher | No
     if cache:
         return CachedTeacher(cache, config.distillation.outputs)
     if is_embedding_teacher(config.distillation.teacher):
-        if config.distillation.teacher_precision:
-            raise InputError(f"--teacher_precision has no effect on {_teacher_flag(config)}, which computes as it was made")
-        return LiveEmbeddingTeacher(open_embedding_teacher(config.distillation.teacher))
+        return _make_embedding_teacher(config)
     network = _load(config, config.distillation.teacher, "teacher")
     return LiveTeacher(network, config.distillation.teacher_precision) if network else None
+
+
+def _make_embedding_teacher(config: RunConfig) -> LiveEmbeddingTeacher:
+    if config.task == "hint":
+        raise InputError(f"--task=hint learns a stage of the teacher, and {_teacher_flag(config)} gives embeddings alone")
+    if config.distillation.teacher_precision:
+        raise InputError(f"--teacher_precision has no effect on {_teacher_flag(config)}, which computes as it was made")
+    teacher = open_embedding_teacher(config.distillation.teacher)
+    # Before it is asked to run in TensorFlow: a cache of it would lack them too.
+    teacher.require(*config.distillation.outputs)
+    return LiveEmbeddingTeacher(teacher)
 
 
 def _teacher_path(config: RunConfig) -> str:

@@ -215,8 +215,8 @@ def test_runs_without_projection(runs, student, teacher, tmp_path):
     save_network(student, str(tmp_path / "bare" / "student.keras"))
     for name, beta in (("soft", "0.0"), ("as_wide", "0.0"), ("bare", "unknown")):
         assert refusal(tmp_path / name, "retrieval", teacher=f"{runs}/teacher") == (
-            f"--cross needs projection.npz, which --model={tmp_path}/{name} lacks (its --beta: {beta}); distill it with --beta above 0, or "
-            "--targets=hidden among others (runs of earlier versions, again: they did not keep it)"
+            f"--cross needs projection.npz, which --model={tmp_path}/{name} lacks (its --beta: {beta}); distill it with "
+            "--targets=hidden, cosine or similarity among others (runs of earlier versions, again: they did not keep it)"
         )
 
 

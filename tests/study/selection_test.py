@@ -248,6 +248,11 @@ def test_finished_runs_are_not_run_again_and_more_seeds_may_follow(runs, tmp_pat
             "--task=hint has no score to choose by; those that have: classification, alignment, verification",
         ),
         (
+            {"distillation": DistillationConfig(teacher="python:faces:embed", alpha=1.0, beta=1.0)},
+            [0, 1],
+            "--teacher=python:faces:embed gives embeddings alone, and there are no soft targets to choose: use kd-distill --targets=hidden",
+        ),
+        (
             {"split": SplitConfig("identity_disjoint")},
             [0, 1],
             "--task=classification is chosen by top1, and --split=identity_disjoint validates on strangers: use --split=random",

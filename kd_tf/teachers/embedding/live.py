@@ -34,10 +34,7 @@ class LiveEmbeddingTeacher:
 
     def require(self, *keys: str) -> None:
         """Raises `InputError` where `logits` are asked for."""
-        if "logits" in keys:
-            raise InputError(
-                f"{self._teacher.who} gives embeddings alone, and soft targets and logits need identities: give --targets=hidden"
-            )
+        self._teacher.require(*keys)
 
     def width(self, key: str) -> int:
         """The last dimension of `hidden`."""

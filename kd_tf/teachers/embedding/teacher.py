@@ -64,6 +64,11 @@ class EmbeddingTeacher:
         side = self.view.image_size
         return self.embed(np.full([1, side, side, 3], 127.0, np.float32)).shape[1]
 
+    def require(self, *keys: str) -> None:
+        """Raises `InputError` where `logits` are asked for."""
+        if "logits" in keys:
+            raise InputError(f"{self.who} gives embeddings alone, and soft targets and logits need identities: give --targets=hidden")
+
     def predict(self, batches: tf.data.Dataset, verbose: int = 0) -> np.ndarray:
         """The embeddings of batches `(images, targets)` of `kd_tf.data.pipeline`, float32 `[records, width]`."""
         return np.concatenate([self.embed(images.numpy()) for images, _ in batches])

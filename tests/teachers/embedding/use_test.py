@@ -112,11 +112,14 @@ def test_what_a_teacher_from_elsewhere_cannot_do(tmp_path):
     function, network = teachers.python_teacher(tmp_path), teachers.keras_teacher(tmp_path)
     for changes, message in (
         ({"teacher": function}, "does not run in TensorFlow: store what it says with kd-cache"),
+        ({"teacher": function, "alpha": 1.0}, "gives embeddings alone, and soft targets and logits need identities"),
         ({"teacher": network, "alpha": 1.0}, "gives embeddings alone, and soft targets and logits need identities: give --targets=hidden"),
         ({"teacher": network, "teacher_precision": "mixed_bfloat16"}, "--teacher_precision has no effect on --teacher="),
     ):
         with pytest.raises(InputError, match=message):
             run(_student(tmp_path / "run", **changes))
+    with pytest.raises(InputError, match="--task=hint learns a stage of the teacher, and --teacher=.* gives embeddings alone"):
+        run(dataclasses.replace(_student(tmp_path / "run", teacher=network), task="hint"))
     for changes, message in (
         ({"precision": "mixed_bfloat16"}, "--precision=mixed_bfloat16 has no effect on --teacher="),
         ({"image_cache": str(tmp_path / "images")}, "--image_cache=.* has no effect on --teacher="),
