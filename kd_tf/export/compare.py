@@ -10,7 +10,7 @@ import tensorflow as tf
 from kd_tf.errors import InputError
 from kd_tf.evaluation.evaluate import EvaluationConfig, evaluate
 from kd_tf.evaluation.score import NEEDS, TITLES
-from kd_tf.export.asked import ask_network
+from kd_tf.export.asked import AskedNetwork, ask_network
 from kd_tf.export.check import check_file
 from kd_tf.export.config import ExportConfig
 from kd_tf.export.kinds import KINDS
@@ -21,6 +21,7 @@ from kd_tf.markdown import markdown_table
 from kd_tf.networks.cost import trained_parameters
 from kd_tf.networks.face_network import output_shapes
 from kd_tf.networks.stored import load_network
+from kd_tf.teachers.embedding.teacher import EmbeddingTeacher, is_embedding_teacher, open_embedding_teacher
 
 THREADS = (1, 2)
 # Of each protocol, the score that stands in the table.
@@ -29,18 +30,20 @@ ABSENT = "-"
 _LOGGER = logging.getLogger(__name__)
 
 
-def load_teacher(config: ExportConfig, teacher: str, *, given: bool) -> tf.keras.Model:
-    """The network that stands beside the exported one.
+def load_teacher(config: ExportConfig, teacher: str, *, given: bool) -> tf.keras.Model | EmbeddingTeacher:
+    """What stands beside the exported network.
 
     Args:
       config: the export.
-      teacher: a run directory or Keras model.
+      teacher: a run directory, a Keras model or a teacher from elsewhere.
       given: whether it was asked for; else it is what the run names.
 
     Raises:
       InputError: it cannot be loaded.
     """
     try:
+        if is_embedding_teacher(teacher):
+            return open_embedding_teacher(teacher)
         return load_network(teacher, "teacher", image_size=config.view.image_size)
     except InputError as error:
         if given:
@@ -54,7 +57,7 @@ def compare(config: ExportConfig, teacher: str | None = None) -> str:
 
     Args:
       config: the export; its `model` is what the files were made of, which is looked at again.
-      teacher: a run directory or Keras model; None: there is no row for it.
+      teacher: a run directory, a Keras model or a teacher from elsewhere, which is scored alone; None: there is no row for it.
 
     Returns:
       The Markdown.
@@ -67,24 +70,21 @@ def compare(config: ExportConfig, teacher: str | None = None) -> str:
         raise InputError(f"--output={config.output} has no exported file")
     asked = ask_network(config)
     with tempfile.TemporaryDirectory() as temporary:
-        rows, paths = [], []
+        rows, timed = [], {}
         if teacher:
             path = os.path.join(temporary, "teacher")
-            found = load_teacher(config, teacher, given=True)
-            export_saved_model(found, asked.view, path)
-            # Its score is its own, since nobody recorded its labels beside the copy.
-            scores = _scores(config, teacher, asked.protocol) if NEEDS[asked.protocol] in output_shapes(found) else {}
-            rows.append(_row("teacher, SavedModel float32", found, KINDS[0].size(path), scores.get(SCORE[asked.protocol])))
-            paths.append(path)
+            rows.append(_teacher_row(config, teacher, asked, path))
+            if os.path.exists(path):
+                timed[path] = rows[-1]
         for kind in kinds:
             check_file(kind, config.output, config.model, asked)
             path = kind.path(config.output)
             scores = _scores(config, path, asked.protocol)
             rows.append(_row(kind.title, asked.network, kind.size(config.output), scores[SCORE[asked.protocol]]))
-            paths.append(path)
+            timed[path] = rows[-1]
         for threads in THREADS:
-            _LOGGER.info("timing %d models at %d threads", len(paths), threads)
-            for row, time in zip(rows, milliseconds(paths, asked.images[0], threads), strict=True):
+            _LOGGER.info("timing %d models at %d threads", len(timed), threads)
+            for row, time in zip(timed.values(), milliseconds(list(timed), asked.images[0], threads), strict=True):
                 row[f"milliseconds_{threads}_threads"] = round(time, 3)
     test = asked.data.test
     facts = {"protocol": asked.protocol, "score": SCORE[asked.protocol], "data": test.source.name, "machine": machine()}
@@ -96,6 +96,19 @@ def compare(config: ExportConfig, teacher: str | None = None) -> str:
     except OSError as error:
         raise InputError(f"--output={config.output} cannot be written: {error.strerror}") from error
     return text
+
+
+def _teacher_row(config: ExportConfig, teacher: str, asked: AskedNetwork, path: str) -> dict:
+    """The row of the teacher, which is written to `path` as a SavedModel; one from elsewhere cannot be, and is scored alone."""
+    found = load_teacher(config, teacher, given=True)
+    from_elsewhere = isinstance(found, EmbeddingTeacher)
+    scored = asked.protocol == "retrieval" if from_elsewhere else NEEDS[asked.protocol] in output_shapes(found)
+    # Its score is its own, since nobody recorded its labels beside the copy.
+    score = _scores(config, teacher, asked.protocol)[SCORE[asked.protocol]] if scored else None
+    if from_elsewhere:
+        return {"model": "teacher", "score": score}
+    export_saved_model(found, asked.view, path)
+    return _row("teacher, SavedModel float32", found, KINDS[0].size(path), score)
 
 
 def _scores(config: ExportConfig, model: str, protocol: str) -> dict:
@@ -111,10 +124,9 @@ def _row(title: str, network: tf.keras.Model, size: int, score: float | None) ->
 def _markdown(facts: dict, rows: list[dict]) -> str:
     score = TITLES[facts["score"]]
     table = [["", "parameters", "MB", score, *(f"ms, {threads} thread{'s'[: threads - 1]}" for threads in THREADS)]]
+    forms = {"parameters": ",", "megabytes": ".3f", "score": ".2f"} | {f"milliseconds_{threads}_threads": ".2f" for threads in THREADS}
     for row in rows:
-        score = ABSENT if row["score"] is None else f"{row['score']:.2f}"
-        times = [f"{row[f'milliseconds_{threads}_threads']:.2f}" for threads in THREADS]
-        table.append([row["model"], f"{row['parameters']:,}", f"{row['megabytes']:.3f}", score, *times])
+        table.append([row["model"], *(ABSENT if row.get(key) is None else format(row[key], form) for key, form in forms.items())])
     height, width = facts["image"]
     return (
         markdown_table(table)

@@ -32,6 +32,7 @@ from kd_tf.networks.precision import in_precision
 from kd_tf.networks.stored import save_network
 from tests.bin.binaries_test import refused, script
 from tests.images import smooth_image, write_text
+from tests.teachers.embedding.teachers import python_teacher
 
 VIEW = ViewConfig(image_size=16, central_fraction=0.75)
 SOURCE = SourceConfig(identities=6, pictures=10, picture_size=24)
@@ -315,6 +316,21 @@ def test_the_proof_table(run, network, exported, tmp_path, monkeypatch):
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
     assert lines[0] == ["", "parameters", "MB", "top-1, %", "ms, 1 thread", "ms, 2 threads"]
     assert lines[4] == ["ONNX float32", f"{parameters:,}", f"{rows[2]['megabytes']:.3f}", f"{top1:.2f}", "2.00", "4.00"]
+
+
+def test_a_teacher_from_elsewhere_is_scored_and_not_timed(run, network, tmp_path, monkeypatch):
+    """Beside a student that has embeddings alone; beside one of identities it has no score."""
+    monkeypatch.setattr(comparison, "milliseconds", lambda paths, image, threads: [1.0] * len(paths))
+    teacher = python_teacher(tmp_path)
+    student = tf.keras.Model(network.input, {"embedding": network.output["embedding"]})
+    save_network(student, str(tmp_path / "student.keras"))
+    rank1 = evaluate(EvaluationConfig(teacher, "retrieval", SOURCE, VIEW))["rank1"]
+    for model, task, score in ((str(tmp_path / "student.keras"), "embedding", rank1), (str(run), "classification", None)):
+        exported = dataclasses.replace(config(run, tmp_path / f"exported_{task}", task=task), model=model)
+        export(exported)
+        lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in comparison.compare(exported, teacher).splitlines()]
+        assert lines[2] == ["teacher", "-", "-", "-" if score is None else f"{score:.2f}", "-", "-"]
+        assert lines[3][0] == "SavedModel float32" and lines[3][-2:] == ["1.00", "1.00"]
 
 
 def test_a_table_is_of_the_model_that_was_exported(run, network, exported, tmp_path):
