@@ -2,10 +2,10 @@
 
     python benchmarks/kill_runs.py --kills=200 --output=DIR
 
-Six runs on drawn faces: the three tasks (`--tasks`), each with a live and with a cached teacher. Half of the kills come at a random
-time, half when the process touches a random one of the files of its run. After each kill all that looks whole must be whole. In the end
-the weights, what the optimizer remembers, the scores and the curves in TensorBoard must have the bits of the reference. `--output` gets the
-table as `kills.md`; the exit status is 1 where anything differs.
+Six runs on drawn faces: the three tasks, each with a live and with a cached teacher. Half of the kills come at a random time, half when the
+process touches a random one of the files of its run. After each kill all that looks whole must be whole. In the end the weights, what the
+optimizer remembers, the scores and the curves in TensorBoard must have the bits of the reference. `--output` gets the table as `kills.md`;
+the exit status is 1 where anything differs.
 """
 
 import collections
@@ -39,14 +39,12 @@ from kd_tf.training.config import DistillationConfig, RunConfig, TrainingConfig,
 from kd_tf.training.ledger import COSTS
 from kd_tf.training.run import run
 
-WEIGHTS = {"classification": {"alpha": 1.0}, "alignment": {"alpha": 0.5, "beta": 0.1}, "verification": {"alpha": 1.0, "beta": 0.1}}
-
 KILLS = flags.DEFINE_integer("kills", 200, "How many processes are killed.", lower_bound=1)
 SEED = flags.DEFINE_integer("seed", 0, "Chooses the moments.")
 OUTPUT = flags.DEFINE_string("output", None, "Folder for kills.md.")
-TASKS = flags.DEFINE_multi_enum("tasks", list(WEIGHTS), list(WEIGHTS), "Whose runs are killed; may be given several times.")
 
 VIEWS, STEPS = 2, 18
+TASKS = {"classification": {"alpha": 1.0}, "alignment": {"alpha": 0.5, "beta": 0.1}, "verification": {"alpha": 1.0, "beta": 0.1}}
 SOURCE = SourceConfig(identities=6, pictures=10, picture_size=24)
 TRAINING = TrainingConfig(
     steps=STEPS, batch_size=8, identities_per_batch=4, images_per_identity=2, learning_rate=0.01, evaluations=3, checkpoint_steps=2,
@@ -101,15 +99,15 @@ def main(_) -> None:
 
 
 def make_victims(folder: str) -> dict[str, Victim]:
-    """A teacher, its cache, and the runs with their references."""
+    """A teacher, its cache, and the six runs with their references."""
     teacher, cache = os.path.join(folder, "teacher"), os.path.join(folder, "cache")
     in_child(lambda: run(make_config("classification", teacher, DistillationConfig())))
     view = ViewConfig(image_size=16, views=VIEWS)
     in_child(lambda: cache_teacher(CacheConfig(teacher, cache, SOURCE, view, dtype="float32")))
     victims = {}
-    for task in TASKS.value:
+    for task, weights in TASKS.items():
         for kind, source in (("live", {"teacher": teacher}), ("cached", {"teacher_cache": cache})):
-            distillation = DistillationConfig(**source, **WEIGHTS[task])
+            distillation = DistillationConfig(**source, **weights)
             paths = [os.path.join(folder, f"{task}_{kind}_{which}") for which in ("killed", "reference")]
             victim = Victim(*(make_config(task, path, distillation) for path in paths))
             begun, counts = time.perf_counter(), os.path.join(folder, "touches")

@@ -70,6 +70,7 @@ def test_a_pod_knows_all_pods_and_its_place():
     assert json.loads(done.stdout) == [{"cluster": {"worker": names}, "task": {"type": "worker", "index": 1}}, ["--strategy=multi_worker"]]
 
 
+@pytest.mark.slow
 def test_two_workers_on_one_machine(tmp_path):
     command = [sys.executable, "-m", "kd_tf.bin.train", *FLAGS, "--steps=2", f"--model_dir={tmp_path}/run"]
     done = subprocess.run(["sh", os.path.join(DISTRIBUTED, "two_workers.sh"), *command], capture_output=True, text=True)
@@ -154,6 +155,7 @@ def cells():
         return [cell for cell in json.load(file)["cells"] if cell["cell_type"] == "code"]
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(tmp_path):
     script = tmp_path / "cells.py"
     script.write_text("\n".join("".join(cell["source"]) for cell in cells()))

@@ -162,6 +162,7 @@ def test_every_run_starts_from_what_its_rule_demands(parse, tmp_path):
             check_init_rule(config.init_rule, config.init, config.task)
 
 
+@pytest.mark.slow
 def test_every_kind_of_run_makes_one_step(parse, monkeypatch, tmp_path):
     """From teachers and starts that other recipes made in one step, kept in memory, with the names of those they know."""
     networks = {}

@@ -129,6 +129,7 @@ def test_whose_folds_are_held_out(tmp_path):
     assert result.stdout.splitlines() == list(expected.values()), result.stderr
 
 
+@pytest.mark.slow
 def test_a_student_in_the_place_of_its_teacher(tmp_path):
     training = {"steps": 2, "evaluations": 1}
     run(small_run(tmp_path / "teacher", training=training))

@@ -27,6 +27,7 @@ def teacher(tmp_path):
     return str(path)
 
 
+@pytest.mark.slow
 def test_a_choice_is_made_and_its_flagfile_runs(tmp_path, teacher):
     selection, chosen = tmp_path / "selection", tmp_path / "chosen"
     # 48 training images: 38 are trained on and 10 scored.

@@ -121,6 +121,7 @@ def _test_losses(path) -> list[str]:
         return [line.partition("step ")[2].strip() for line in file if "test split" in line]
 
 
+@pytest.mark.slow
 def test_float16_stays_near(teacher, cache, tmp_path):
     """Half precision has 11 bits: the stored rows are off by 5e-4 of their value, the weights after 50 steps by 1e-3."""
     cache_teacher(_config(teacher, tmp_path / "half", dtype="float16"))

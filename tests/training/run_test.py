@@ -606,6 +606,7 @@ def test_other_data_of_the_same_name_are_refused(tmp_path, monkeypatch):
     assert run(config, override=True)["steps"] == 4
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_another_number_of_replicas(teacher, tmp_path, monkeypatch):
     """From one to two and back. The step of a momentum and of batch norms over the global batch; moving variances differ by N / (N - 1)."""
     distillation = DistillationConfig(teacher=teacher[0], alpha=1.0, beta=0.5)

@@ -78,6 +78,7 @@ def test_a_dead_worker_is_noticed_and_both_continue(tmp_path):
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["steps"] == 16
 
 
+@pytest.mark.slow
 def test_sigterm_to_one_worker_stops_all_after_the_same_step(tmp_path):
     flags = ("--strategy=multi_worker", "--steps=100000", "--checkpoint_steps=2")
     workers = [start(tmp_path / "run", *flags, env=env) for env in environments()]
