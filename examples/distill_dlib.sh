@@ -4,7 +4,8 @@
 #     bash examples/distill_dlib.sh LFW OUTPUT [WIDTH_DIVISOR] [VIEWS] [EPOCHS]
 #
 # LFW is the folder with lfw-deepfunneled/, pairs.txt, people.txt and landmarks.csv. The people of folds 7 and 8 are held out; teacher,
-# student and bare pixels are scored on their pairs, with the threshold of all other folds. Given again, it goes on where it stopped.
+# student and bare pixels are scored on their pairs, with the threshold of all other folds: OUTPUT/scores. Given again, it goes on where it
+# stopped; another WIDTH_DIVISOR takes the same cache.
 set -euo pipefail
 lfw=${1:?give the folder of LFW} output=${2:?give a folder for what is made} divisor=${3:-8} views=${4:-4} epochs=${5:-40}
 teacher="python:$(dirname "$0")/dlib_teacher.py:embed"
@@ -32,6 +33,12 @@ if [[ ! -e "$student/metrics.json" ]]; then
     --epochs="$epochs" --model_dir="$student"
 fi
 
-for model in "$teacher" "$student" pixels; do
-  kd-evaluate --model="$model" --protocol=lfw --data="lfw:$lfw" --test_folds=7,8 --align --image_size=64
+for name in teacher "student_$divisor" pixels; do
+  case $name in teacher) model=$teacher ;; pixels) model=pixels ;; *) model=$student ;; esac
+  scores="$output/scores/$name"
+  # dlib takes minutes: what is scored already is shown.
+  if [[ ! -e "$scores/metrics.json" ]]; then
+    kd-evaluate --model="$model" --protocol=lfw --data="lfw:$lfw" --test_folds=7,8 --align --image_size=64 --output="$scores" >/dev/null
+  fi
+  cat "$scores/metrics.json"
 done
