@@ -153,7 +153,10 @@ def test_a_teacher_from_elsewhere(tmp_path):
     assert result.returncode == 0, result.stderr
     with open(tmp_path / "run" / "flags.txt", encoding="utf-8") as file:
         assert f"--teacher=python:{tmp_path}/faces.py:quarters\n" in file.readlines()
-    assert "needs its view in" in refused(cache(f"--teacher={tmp_path}/teacher.onnx", "--views=1", f"--output={tmp_path}/other"))
+    undeclared = [f"--teacher={tmp_path}/teacher.onnx", "--views=1", f"--output={tmp_path}/other"]
+    assert f"--teacher={tmp_path}/teacher.onnx does not exist" in refused(cache(*undeclared))
+    write_text(tmp_path / "teacher.onnx", "no model")
+    assert f"--teacher={tmp_path}/teacher.onnx needs its view in {tmp_path}/teacher.onnx.view.json" in refused(cache(*undeclared))
 
 
 def test_a_teacher_from_elsewhere_is_tried_first(tmp_path):

@@ -170,6 +170,8 @@ def declared_view(path: str, flag: str = "teacher") -> TeacherView:
     who = f"--{flag}={path}"
     file = _declared_in(path, who)
     if not os.path.isfile(file):
+        if not path.startswith(PYTHON) and not os.path.exists(path):
+            raise InputError(f"{who} does not exist")
         example = '{"image_size": 112, "channel_order": "rgb"}'
         raise InputError(f"{who} needs its view in {file}, such as {example} (docs/TEACHERS.md)")
     return read_teacher_view(file)
