@@ -8,16 +8,21 @@ from kd_tf.teachers.embedding.teacher import EmbeddingTeacher
 
 # Percent of pairs: data sets differ in how hard they are.
 ACCURACY_MARGIN = 10.0
+# Percent; of guessing, and half way to a network that never errs.
+CHANCE_AREA, POOR_AREA = 50.0, 75.0
 
 
 def refusal_of(teacher: EmbeddingTeacher, rounds: Sequence[Round]) -> str | None:
-    """Why the teacher is refused, one line: a setting is better than the declared one, or its makers' accuracy is far off."""
+    """Why the teacher is refused, one line: another setting is better, its makers' accuracy is far off, or it only guesses."""
     if not rounds:
         return None
     # The closest decides.
-    if rounds[-1].better:
-        return _better_words(teacher, rounds[-1], rounds[-1].better[0])
-    return _accuracy_words(teacher, rounds[-1]) if _far_below(teacher, rounds[-1]) else None
+    last = rounds[-1]
+    if last.better:
+        return _better_words(teacher, last, last.better[0])
+    if _far_below(teacher, last):
+        return _accuracy_words(teacher, last)
+    return _guessing_words(teacher, last) if _only_guesses(last) else None
 
 
 def notes_of(teacher: EmbeddingTeacher, rounds: Sequence[Round], without_pairs: str) -> tuple[str, ...]:
@@ -34,7 +39,7 @@ def notes_of(teacher: EmbeddingTeacher, rounds: Sequence[Round], without_pairs: 
         return (f"NEITHER ITS SCORE NOR ITS SETTINGS COULD BE TESTED: {without_pairs}.{claimed}",)
     last = rounds[-1]
     notes = [f"{_accuracy_words(teacher, last)}."] if makers and not _far_below(teacher, last) else []
-    if _at_chance(last):
+    if _may_guess(last):
         notes.append("NOTHING SAYS THAT IT KNOWS FACES: as declared its area is not above the 50 % of chance beyond the noise.")
     notes += [f"{name} has no score: {fault}." for round_ in rounds for name, fault in round_.faults.items()]
     return tuple(notes)
@@ -57,6 +62,14 @@ def _accuracy_words(teacher: EmbeddingTeacher, last: Round) -> str:
     return f"{teacher.who} tells {found}, and its view declares {teacher.view.accuracy:g} %{remedy}"
 
 
+def _guessing_words(teacher: EmbeddingTeacher, last: Round) -> str:
+    declared = last.scores[0]
+    return (
+        f"{teacher.who} tells people no better than chance: an area of {declared.area:.2f} ± {declared.area_error:.2f} % on "
+        f"{last.pairs.words}, where guessing has 50 %, and no setting tried is better; check its view, output and the labels of the data"
+    )
+
+
 def _far_below(teacher: EmbeddingTeacher, last: Round) -> bool:
     if teacher.view.accuracy is None:
         return False
@@ -65,6 +78,14 @@ def _far_below(teacher: EmbeddingTeacher, last: Round) -> bool:
     return declared.accuracy + noise < teacher.view.accuracy - ACCURACY_MARGIN
 
 
-def _at_chance(last: Round) -> bool:
-    declared = last.scores[0]
-    return declared.area - 50 <= errors_allowed(last.pairs.people_in_pairs, 1) * declared.area_error
+def _may_guess(last: Round) -> bool:
+    return last.scores[0].area - _area_noise(last) <= CHANCE_AREA
+
+
+def _only_guesses(last: Round) -> bool:
+    """Where pairs are few, the noise reaches from guessing to a good network."""
+    return _may_guess(last) and last.scores[0].area + _area_noise(last) < POOR_AREA
+
+
+def _area_noise(last: Round) -> float:
+    return errors_allowed(last.pairs.people_in_pairs, 1) * last.scores[0].area_error

@@ -108,6 +108,29 @@ def test_what_its_makers_say_is_far_off():
     assert "NOTHING SAYS THAT IT KNOWS FACES: as declared its area is not above the 50 %" in admission.report()
 
 
+def guesses(images):
+    """Numbers that depend on everything in an image, and not on who is on it."""
+    return np.sin(1e4 * means(images))
+
+
+def test_one_that_only_guesses_is_refused():
+    admission = tried(make_teacher(guesses), pairs=300)
+    last = admission.rounds[-1]
+    declared = last.scores[0]
+    assert declared.area == pytest.approx(50, abs=10) and declared.area + 3 * declared.area_error < 75
+    assert admission.refusal == (
+        f"--teacher=toy tells people no better than chance: an area of {declared.area:.2f} ± {declared.area_error:.2f} % on "
+        f"{last.pairs.words}, where guessing has 50 %, and no setting tried is better; check its view, output and the labels of the data"
+    )
+
+
+def test_few_pairs_do_not_say_that_one_guesses():
+    """The noise of 20 pairs of 6 people reaches from chance to a good network."""
+    admission = tried(make_teacher(guesses), Patterns([6] * 6), pairs=20)
+    assert admission.admitted and admission.settings[0].area == pytest.approx(50, abs=10)
+    assert "NOTHING SAYS THAT IT KNOWS FACES: as declared its area is not above the 50 %" in admission.report()
+
+
 def test_faults_of_its_mechanics():
     admission = tried(make_teacher(lambda images: means(images) * np.nan))
     assert admission.refusal.startswith("--teacher=toy answers with 3 of 3 values that are not finite to picture ")
