@@ -10,7 +10,7 @@ import pytest
 
 from kd_tf.teachers.cache.store import TeacherCache
 from tests.bin.binaries_test import ROOT, call, refused, script
-from tests.images import write_text
+from tests.images import smooth_image, write_image, write_text
 from tests.runs import small_run
 from tests.teachers.embedding.teachers import python_teacher
 
@@ -159,13 +159,23 @@ def test_a_teacher_from_elsewhere(tmp_path):
     assert f"--teacher={tmp_path}/teacher.onnx needs its view in {tmp_path}/teacher.onnx.view.json" in refused(cache(*undeclared))
 
 
+def write_people_of_colours(folder):
+    """Six people, ten photographs each, who differ in the colours of their quarters."""
+    random = np.random.default_rng(0)
+    for person in range(6):
+        for number in range(10):
+            photograph = smooth_image(person, 24, 24) + random.normal(0, 10, [24, 24, 3])
+            write_image(folder / f"person_{person}" / f"{number}.png", np.clip(photograph, 0, 255).astype(np.uint8))
+    return folder
+
+
 def test_a_teacher_from_elsewhere_is_tried_first(tmp_path):
-    data = ("--identities=6", "--pictures=10", "--picture_size=24")
+    data = (f"--data=folder:{write_people_of_colours(tmp_path / 'people')}",)
     good, noisy = python_teacher(tmp_path), python_teacher(tmp_path, "noisy")
     tried = cache(f"--teacher={good}", "--admit", "--admit_pairs=20", *data, cwd=str(tmp_path))
     assert tried.returncode == 0, tried.stderr
     assert "as declared" in tried.stdout and "channel_order bgr" in tried.stdout
-    assert sorted(os.listdir(tmp_path)) == ["faces.noisy.view.json", "faces.py", "faces.quarters.view.json"]
+    assert sorted(os.listdir(tmp_path)) == ["faces.noisy.view.json", "faces.py", "faces.quarters.view.json", "people"]
     kept = cache(f"--teacher={good}", "--views=0", "--admit_pairs=20", "--output=caches/good", *data, cwd=str(tmp_path))
     assert kept.returncode == 0 and "as declared" in kept.stderr
     again = cache(f"--teacher={good}", "--views=0", "--admit_pairs=20", "--output=caches/good", *data, cwd=str(tmp_path))
@@ -174,6 +184,10 @@ def test_a_teacher_from_elsewhere_is_tried_first(tmp_path):
     assert refusal.returncode == 2
     assert refusal.stderr.splitlines()[-1].endswith("it must be in inference mode, without dropout or noise")
     assert not (tmp_path / "caches" / "noisy").exists()
+    guesses = cache(f"--teacher={good}", "--views=0", "--output=caches/drawn", "--identities=6", "--pictures=10", cwd=str(tmp_path))
+    assert guesses.returncode == 2
+    assert "tells people no better than chance: an area of " in guesses.stderr.splitlines()[-1]
+    assert guesses.stderr.endswith("(--noadmit stores its answers as they are)\n") and not (tmp_path / "caches" / "drawn").exists()
     stored = refused(cache(f"--teacher={good}", "--admit", "--views=2", *data))
     assert stored == "cache.py: --views has no effect with --admit, which stores nothing"
     assert "give --output=DIR" in refused(cache(f"--teacher={good}", "--views=2", *data))
