@@ -109,8 +109,8 @@ def test_what_its_makers_say_is_far_off():
 
 
 def guesses(images):
-    """Numbers that depend on everything in an image, and not on who is on it."""
-    return np.sin(1e4 * means(images))
+    """Numbers that depend on the picture, and not on who is on it; rounded, since machines differ in the last bits of a picture."""
+    return np.sin(1000 * np.round(means(images), 1))
 
 
 def test_one_that_only_guesses_is_refused():
@@ -125,8 +125,8 @@ def test_one_that_only_guesses_is_refused():
 
 
 def test_few_pairs_do_not_say_that_one_guesses():
-    """The noise of 20 pairs of 6 people reaches from chance to a good network."""
-    admission = tried(make_teacher(guesses), Patterns([6] * 6), pairs=20)
+    """The noise of 20 pairs of 5 people reaches from chance to a good network."""
+    admission = tried(make_teacher(guesses), Patterns([6] * 5), pairs=20)
     assert admission.admitted and admission.settings[0].area == pytest.approx(50, abs=10)
     assert "NOTHING SAYS THAT IT KNOWS FACES: as declared its area is not above the 50 %" in admission.report()
 
