@@ -74,18 +74,20 @@ def _far_below(teacher: EmbeddingTeacher, last: Round) -> bool:
     if teacher.view.accuracy is None:
         return False
     declared = last.scores[0]
-    noise = errors_allowed(last.pairs.people_in_pairs, 1) * declared.accuracy_error
-    return declared.accuracy + noise < teacher.view.accuracy - ACCURACY_MARGIN
+    return declared.accuracy + _noise(last, declared.accuracy_error) < teacher.view.accuracy - ACCURACY_MARGIN
 
 
 def _may_guess(last: Round) -> bool:
-    return last.scores[0].area - _area_noise(last) <= CHANCE_AREA
+    declared = last.scores[0]
+    return declared.area - _noise(last, declared.area_error) <= CHANCE_AREA
 
 
 def _only_guesses(last: Round) -> bool:
     """Where pairs are few, the noise reaches from guessing to a good network."""
-    return _may_guess(last) and last.scores[0].area + _area_noise(last) < POOR_AREA
+    declared = last.scores[0]
+    return _may_guess(last) and declared.area + _noise(last, declared.area_error) < POOR_AREA
 
 
-def _area_noise(last: Round) -> float:
-    return errors_allowed(last.pairs.people_in_pairs, 1) * last.scores[0].area_error
+def _noise(last: Round, error: float) -> float:
+    """How far one value with this standard error may be off by chance."""
+    return errors_allowed(last.pairs.people_in_pairs, 1) * error
