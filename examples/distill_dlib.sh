@@ -33,12 +33,14 @@ if [[ ! -e "$student/metrics.json" ]]; then
     --epochs="$epochs" --model_dir="$student"
 fi
 
-for name in teacher "student_$divisor" pixels; do
-  case $name in teacher) model=$teacher ;; pixels) model=pixels ;; *) model=$student ;; esac
-  scores="$output/scores/$name"
-  # dlib takes minutes: what is scored already is shown.
+# Shows the scores of NAME, a MODEL; they are kept, since dlib's take minutes.
+score() {
+  local scores="$output/scores/$1"
   if [[ ! -e "$scores/metrics.json" ]]; then
-    kd-evaluate --model="$model" --protocol=lfw --data="lfw:$lfw" --test_folds=7,8 --align --image_size=64 --output="$scores" >/dev/null
+    kd-evaluate --model="$2" --protocol=lfw --data="lfw:$lfw" --test_folds=7,8 --align --image_size=64 --output="$scores" >/dev/null
   fi
   cat "$scores/metrics.json"
-done
+}
+score teacher "$teacher"
+score "student_$divisor" "$student"
+score pixels pixels

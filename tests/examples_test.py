@@ -212,7 +212,7 @@ def write_small_lfw(folder):
 
 @pytest.mark.slow
 def test_from_a_teacher_to_a_student_on_lfw(tmp_path):
-    """With a stand-in for dlib, and again, when nothing is left to be made but the scores."""
+    """With a stand-in for dlib, and again, when nothing is left to be made."""
     write_small_lfw(tmp_path / "lfw")
     for name in ("distill_dlib.sh", "dlib_teacher.embed.view.json"):
         shutil.copy(os.path.join(EXAMPLES, name), tmp_path)
@@ -221,11 +221,14 @@ def test_from_a_teacher_to_a_student_on_lfw(tmp_path):
     (tmp_path / "bin" / "pip").chmod(0o755)
     env = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}
     command = ["bash", "distill_dlib.sh", "lfw", "out", "8", "1", "2"]
+    kept = []
     for again in (False, True):
         done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr[-3000:]
         assert len(re.findall(r"lfw_accuracy", done.stdout)) == 3
         assert ("as declared" in done.stdout) is not again
         assert (" 0 outputs computed" in f" {done.stdout}") is again
+        kept.append({path.parent.name: path.stat().st_mtime_ns for path in (tmp_path / "out" / "scores").glob("*/metrics.json")})
+    assert kept[0].keys() == {"teacher", "student_8", "pixels"} and kept[0] == kept[1]
     metrics = json.loads((tmp_path / "out" / "student_8" / "metrics.json").read_text())
     assert metrics["task"] == "embedding" and -1 <= metrics["cosine"] <= 1
