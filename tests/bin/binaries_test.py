@@ -1,5 +1,6 @@
 """Runs the binaries as a user does: as console scripts, as modules and as files."""
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -9,30 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.bin.programs import call, refused, script
 from tests.data.recordio.writer import face_pack, write_pack
 from tests.images import smooth_image, write_text
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SCRIPTS = os.path.dirname(sys.executable)
 # What differs from one run to the next.
 MEASURED = {"seconds", "images_per_second", "input_wait_share", "evaluation_seconds", "checkpoint_seconds", "peak_memory_mib"}
 SMALL = ["--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16", "--network=resnet14", "--width_divisor=8"]
-
-
-def call(*command: str, cwd: str | None = None) -> subprocess.CompletedProcess:
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, stdin=subprocess.DEVNULL)
-
-
-def script(name: str, *flags: str) -> subprocess.CompletedProcess:
-    return call(os.path.join(SCRIPTS, name), *flags)
-
-
-def refused(result: subprocess.CompletedProcess) -> str:
-    """The one line that a refusal prints."""
-    assert result.returncode == 2, result.stderr
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1, result.stderr
-    return lines[0]
 
 
 @pytest.mark.parametrize("name", ["train", "distill", "cache", "evaluate", "export", "reproduce"])
@@ -47,9 +32,17 @@ def test_help_is_the_manual_and_the_flags(name):
 
 
 def test_scripts_modules_and_files_are_the_same_program():
-    as_script = script("kd-distill", "--help").stdout
+    as_script = call(os.path.join(os.path.dirname(sys.executable), "kd-distill"), "--help").stdout
+    assert as_script == script("kd-distill", "--help").stdout
     assert call(sys.executable, "-m", "kd_tf.bin.distill", "--help", cwd="/").stdout == as_script
     assert call(sys.executable, os.path.join(ROOT, "bin", "distill.py"), "--help", cwd="/").stdout == as_script
+
+
+def test_every_binary_is_a_script():
+    installed = importlib.metadata.entry_points(group="console_scripts")
+    names = {name.removesuffix(".py") for name in os.listdir(os.path.join(ROOT, "bin"))} - {"__init__", "__pycache__", "application"}
+    found = {point.name: point.value for point in installed if point.value.startswith("kd_tf.")}
+    assert found == {f"kd-{name.replace('_', '-')}": f"kd_tf.bin.{name}:run" for name in names}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +92,7 @@ def test_an_image_that_does_not_decode_is_named(tmp_path, cache):
     broken = tmp_path / "faces" / "a" / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
     flags = [f"--data=folder:{tmp_path}/faces", "--steps=1", *SMALL, f"--model_dir={tmp_path}/run", *cache]
-    result = call(os.path.join(SCRIPTS, "kd-train"), *flags, cwd=str(tmp_path))
+    result = script("kd-train", *flags, cwd=tmp_path)
     assert result.returncode == 2
     assert f"{broken} is not an image that can be decoded" in result.stderr.splitlines()[-1]
     assert not os.path.exists(tmp_path / "run")
@@ -141,7 +134,7 @@ def test_a_pack_of_faces_from_flags_to_scores_and_again(tmp_path):
     write_text(tmp_path / "lists" / "shared.txt", "# in the test set too\n101\n999\n")
     flags = ["--data=recordio:pack", "--index_dir=index", "--exclude_identities=lists/shared.txt", "--skip_broken=1", "--min_images=10"]
     flags += [*SMALL[3:], "--steps=2", "--evaluations=1", "--batch_size=8"]
-    trained = call(os.path.join(SCRIPTS, "kd-train"), *flags, "--model_dir=run", cwd=str(tmp_path))
+    trained = script("kd-train", *flags, "--model_dir=run", cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
     assert f"recordio:{tmp_path}/pack: 1 of the 2 identities of {tmp_path}/lists/shared.txt are left out" in trained.stderr
     assert f"left out: {tmp_path}/pack/train.rec key 34 at offset " in trained.stderr

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from kd_tf.teachers.cache.store import TeacherCache
-from tests.bin.binaries_test import ROOT, call, refused, script
+from tests.bin.programs import call, refused, script
 from tests.images import smooth_image, write_image, write_text
 from tests.runs import small_run
 from tests.teachers.embedding.teachers import python_teacher
 
-COMMAND = (sys.executable, "-m", "kd_tf.bin.cache")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 STUDENT = ("--network=resnet14", "--width_divisor=8", "--steps=2", "--batch_size=8", "--evaluations=1", "--learning_rate=0.01")
 
 
@@ -30,7 +30,7 @@ def teacher(tmp_path_factory):
 
 
 def cache(*flags, cwd=None):
-    return call(*COMMAND, *flags, cwd=cwd)
+    return script("kd-cache", *flags, cwd=cwd)
 
 
 def parts(path) -> dict[str, np.ndarray]:
@@ -40,13 +40,13 @@ def parts(path) -> dict[str, np.ndarray]:
 
 def test_fills_a_cache_and_distills_from_it(teacher, tmp_path):
     """With the teacher's data flags; a student needs the teacher no more, and refuses another seed."""
-    result = cache(f"--teacher={teacher}", "--views=3", "--output=caches/teacher", cwd=str(tmp_path))
+    result = cache(f"--teacher={teacher}", "--views=3", "--output=caches/teacher", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     first, second, third = result.stdout.splitlines()
     assert first.startswith("156 outputs computed, ") and first.endswith(" images/s")
     assert second.startswith("156 of 156 outputs are there (100.0%), ") and second.endswith(" MiB")
     assert third == "use it: kd-distill --teacher_cache=caches/teacher"
-    again = cache(f"--teacher={teacher}", "--views=3", "--output=caches/teacher", cwd=str(tmp_path))
+    again = cache(f"--teacher={teacher}", "--views=3", "--output=caches/teacher", cwd=tmp_path)
     assert again.stdout.splitlines()[0] == "0 outputs computed, 0.0 images/s"
     data = ("--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16")
     distill = (*data, *STUDENT, f"--teacher_cache={tmp_path}/caches/teacher")
@@ -65,10 +65,11 @@ def test_fills_a_cache_and_distills_from_it(teacher, tmp_path):
 def test_killed_at_any_moment_and_continued(teacher, tmp_path):
     """Twice; what was there stays, and the end is that of a process that nobody killed."""
     flags = (f"--teacher={teacher}", "--views=30", "--cache_dtype=float32")
+    command = (sys.executable, "-m", "kd_tf.bin.cache", *flags)
     whole, path = tmp_path / "whole", tmp_path / "cache"
     assert cache(*flags, f"--output={whole}").returncode == 0
     for enough in (1, 12):
-        process = subprocess.Popen([*COMMAND, *flags, f"--output={path}"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        process = subprocess.Popen([*command, f"--output={path}"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
         while len(parts(path)) < enough:
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.001)
@@ -87,7 +88,7 @@ def test_killed_at_any_moment_and_continued(teacher, tmp_path):
 
 def test_imports_embeddings(tmp_path):
     np.savez(tmp_path / "e.npz", embeddings=np.ones([60, 4], np.float32))
-    result = cache(f"--import={tmp_path}/e.npz", "--identities=6", "--pictures=10", "--picture_size=24", "--output=c", cwd=str(tmp_path))
+    result = cache(f"--import={tmp_path}/e.npz", "--identities=6", "--pictures=10", "--picture_size=24", "--output=c", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[0].startswith("60 of 60 outputs are there (100.0%), ")
 
@@ -99,7 +100,7 @@ def test_the_documented_example_makes_a_cache(tmp_path):
     few = code.replace('SourceConfig(data="synthetic")', "SourceConfig(identities=6, pictures=10, picture_size=24)")
     assert few != code
     write_text(tmp_path / "fill.py", few)
-    made = call(sys.executable, "fill.py", cwd=str(tmp_path))
+    made = call(sys.executable, "fill.py", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     assert TeacherCache(str(tmp_path / "my_cache")).coverage() == (108, 108)
     data = ("--identities=6", "--pictures=10", "--picture_size=24", "--image_size=32")
@@ -126,7 +127,7 @@ def test_the_documented_example_makes_a_cache(tmp_path):
 )
 def test_bad_flags_are_refused(flags, message, teacher, tmp_path):
     given = [flag.replace("=T", f"={teacher}") for flag in flags]
-    assert message in refused(cache(*given, cwd=str(tmp_path)))
+    assert message in refused(cache(*given, cwd=tmp_path))
     assert os.listdir(tmp_path) == []
 
 
@@ -134,22 +135,14 @@ def test_a_teacher_from_elsewhere(tmp_path):
     """A function of Python, named as from the current folder; its students find it from any other."""
     python_teacher(tmp_path, central_fraction=0.8)
     data = ("--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16")
-    found = cache("--teacher=python:faces.py:quarters", "--views=1", "--output=caches/faces", *data, "--noadmit", cwd=str(tmp_path))
+    found = cache("--teacher=python:faces.py:quarters", "--views=1", "--output=caches/faces", *data, "--noadmit", cwd=tmp_path)
     assert found.returncode == 0, found.stderr
     assert "as declared" not in found.stderr
     assert "60 of 60 outputs are there (100.0%)" in found.stdout
-    student = (
-        sys.executable,
-        "-m",
-        "kd_tf.bin.distill",
-        "--teacher=python:faces.py:quarters",
-        *data,
-        *STUDENT,
-        f"--model_dir={tmp_path}/run",
-    )
-    live = refused(call(*student, "--targets=hidden", cwd=str(tmp_path)))
+    student = ("--teacher=python:faces.py:quarters", "--targets=hidden", *data, *STUDENT, f"--model_dir={tmp_path}/run")
+    live = refused(script("kd-distill", *student, cwd=tmp_path))
     assert f"--teacher=python:{tmp_path}/faces.py:quarters does not run in TensorFlow" in live
-    result = call(*student, "--targets=hidden", "--teacher_cache=caches/faces", cwd=str(tmp_path))
+    result = script("kd-distill", *student, "--teacher_cache=caches/faces", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     with open(tmp_path / "run" / "flags.txt", encoding="utf-8") as file:
         assert f"--teacher=python:{tmp_path}/faces.py:quarters\n" in file.readlines()
@@ -172,23 +165,23 @@ def write_people_of_colours(folder):
 def test_a_teacher_from_elsewhere_is_tried_first(tmp_path):
     data = (f"--data=folder:{write_people_of_colours(tmp_path / 'people')}",)
     good, noisy = python_teacher(tmp_path), python_teacher(tmp_path, "noisy")
-    tried = cache(f"--teacher={good}", "--admit", "--admit_pairs=20", *data, cwd=str(tmp_path))
+    tried = cache(f"--teacher={good}", "--admit", "--admit_pairs=20", *data, cwd=tmp_path)
     assert tried.returncode == 0, tried.stderr
     assert "as declared" in tried.stdout and "channel_order bgr" in tried.stdout
     assert sorted(os.listdir(tmp_path)) == ["faces.noisy.view.json", "faces.py", "faces.quarters.view.json", "people"]
-    kept = cache(f"--teacher={good}", "--views=0", "--admit_pairs=20", "--output=caches/good", *data, cwd=str(tmp_path))
+    kept = cache(f"--teacher={good}", "--views=0", "--admit_pairs=20", "--output=caches/good", *data, cwd=tmp_path)
     assert kept.returncode == 0 and "as declared" in kept.stderr
-    again = cache(f"--teacher={good}", "--views=0", "--admit_pairs=20", "--output=caches/good", *data, cwd=str(tmp_path))
+    again = cache(f"--teacher={good}", "--views=0", "--admit_pairs=20", "--output=caches/good", *data, cwd=tmp_path)
     assert again.returncode == 0 and "as declared" not in again.stderr
-    refusal = cache(f"--teacher={noisy}", "--views=0", "--output=caches/noisy", *data, cwd=str(tmp_path))
+    refusal = cache(f"--teacher={noisy}", "--views=0", "--output=caches/noisy", *data, cwd=tmp_path)
     assert refusal.returncode == 2
     assert refusal.stderr.splitlines()[-1].endswith("it must be in inference mode, without dropout or noise")
     assert not (tmp_path / "caches" / "noisy").exists()
-    guesses = cache(f"--teacher={good}", "--views=0", "--output=caches/drawn", "--identities=6", "--pictures=10", cwd=str(tmp_path))
+    guesses = cache(f"--teacher={good}", "--views=0", "--output=caches/drawn", "--identities=6", "--pictures=10", cwd=tmp_path)
     assert guesses.returncode == 2
     assert "tells people no better than chance: an area of " in guesses.stderr.splitlines()[-1]
     assert guesses.stderr.endswith("(--noadmit stores its answers as they are)\n") and not (tmp_path / "caches" / "drawn").exists()
     stored = refused(cache(f"--teacher={good}", "--admit", "--views=2", *data))
-    assert stored == "cache.py: --views has no effect with --admit, which stores nothing"
+    assert stored == "kd-cache: --views has no effect with --admit, which stores nothing"
     assert "give --output=DIR" in refused(cache(f"--teacher={good}", "--views=2", *data))
     assert "--admit tries teachers from elsewhere" in refused(cache(f"--teacher={tmp_path}", "--admit", *data))

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 from absl import flags
@@ -16,6 +14,7 @@ from kd_tf.flags import data_flags, distillation_flags, run_flags
 from kd_tf.networks.face_network import NetworkConfig, make_face_network
 from kd_tf.networks.stored import save_network
 from kd_tf.training.config import DistillationConfig, RunConfig, VerificationConfig
+from tests.bin.programs import refused, script
 from tests.images import write_text
 from tests.runs import small_run
 
@@ -192,17 +191,12 @@ def test_counts_that_cannot_be(given):
         _run_config(given)
 
 
-PROGRAM = os.path.join(os.path.dirname(sys.executable), "kd-distill")
-
-
 def test_a_teacher_in_a_lower_precision(tmp_path):
     network = make_face_network(NetworkConfig("resnet14", 16), image_size=16, identities=6)
     save_network(network, str(tmp_path / "teacher.keras"))
     small = ["--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16", "--network=resnet14", "--width_divisor=16"]
     given = [*small, "--steps=3", "--evaluations=1", "--batch_size=8", "--teacher=teacher.keras", "--teacher_precision=bfloat16"]
-    result = subprocess.run(
-        [PROGRAM, *given, "--model_dir=run"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, cwd=tmp_path
-    )
+    result = script("kd-distill", *given, "--model_dir=run", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "--teacher_precision=bfloat16" in (tmp_path / "run" / "flags.txt").read_text().splitlines()
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["teacher_share"] > 0
@@ -213,9 +207,7 @@ def test_a_teacher_in_a_lower_precision(tmp_path):
 
 def test_the_program_refuses_in_one_line(tmp_path):
     given = [f"--model_dir={tmp_path}/run", "--steps=1", TEACHER, "--targets=soft", "--alpha=2"]
-    result = subprocess.run([PROGRAM, *given], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    assert result.returncode == 2
-    assert result.stderr == "kd-distill: --targets=soft sets all weights: leave out --alpha\n"
+    assert refused(script("kd-distill", *given)) == "kd-distill: --targets=soft sets all weights: leave out --alpha"
     assert os.listdir(tmp_path) == []
 
 
@@ -252,7 +244,6 @@ def test_what_cannot_be_learned_without_labels_or_a_teacher(tmp_path, program, g
     for number in range(5):
         write_text(photos / f"{number}.jpg", "")
     given = [each.replace("PHOTOS", str(photos)) for each in given]
-    command = [os.path.join(os.path.dirname(sys.executable), program), f"--model_dir={tmp_path}/run", "--steps=1", *given]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    assert (result.returncode, result.stderr) == (2, f"{program}: {message}\n".replace("PHOTOS", str(photos)))
+    line = refused(script(program, f"--model_dir={tmp_path}/run", "--steps=1", *given))
+    assert line == f"{program}: {message}".replace("PHOTOS", str(photos))
     assert os.listdir(tmp_path) == ["photos"]

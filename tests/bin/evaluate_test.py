@@ -16,7 +16,7 @@ from kd_tf.networks.face_network import NetworkConfig
 from kd_tf.networks.stored import save_network
 from kd_tf.training.config import DistillationConfig
 from kd_tf.training.run import run
-from tests.bin.binaries_test import call, refused, script
+from tests.bin.programs import call, refused, script
 from tests.images import UNKNOWN_FORMAT, write_people, write_text
 from tests.runs import small_run
 

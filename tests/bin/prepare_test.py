@@ -10,21 +10,21 @@ import pytest
 
 from kd_tf.data.packed.source import open_packed
 from kd_tf.data.synthetic.source import SyntheticSource
-from tests.bin.binaries_test import call, refused
+from tests.bin.programs import refused, script
 from tests.data.packed_files import contents, times_of_shards
 from tests.images import write_people, write_text
 
-COMMAND = (sys.executable, "-m", "kd_tf.bin.prepare")
 SMALL = ("--identities=10", "--pictures=20", "--picture_size=64", "--shard_records=10")
 
 
 def prepare(*flags, cwd=None):
-    return call(*COMMAND, *flags, cwd=cwd)
+    return script("kd-prepare", *flags, cwd=cwd)
 
 
 def start_and_wait_for_shards(folder, count):
     """A process that is in the middle of it."""
-    process = subprocess.Popen([*COMMAND, *SMALL, f"--output={folder}"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    command = [sys.executable, "-m", "kd_tf.bin.prepare", *SMALL, f"--output={folder}"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     while len(times_of_shards(folder)) < count:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.001)
@@ -33,14 +33,14 @@ def start_and_wait_for_shards(folder, count):
 
 def test_packs_and_verifies(tmp_path):
     write_people(tmp_path / "photos", {"ann": 3, "bob": 2, "cat": 1})
-    result = prepare("--data=folder:photos", "--min_images=2", "--resize=32", "--output=packs/small", cwd=str(tmp_path))
+    result = prepare("--data=folder:photos", "--min_images=2", "--resize=32", "--output=packs/small", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     size = os.path.getsize(tmp_path / "packs" / "small" / "images-00000-of-00001.array_record")
     first = f"5 images of 2 people in 1 shards of {size} bytes; 0 broken images left out"
     assert result.stdout.splitlines() == [first, "use it: --data=packed:packs/small"]
-    verified = prepare("--verify", "--output=packs/small", cwd=str(tmp_path))
+    verified = prepare("--verify", "--output=packs/small", cwd=tmp_path)
     assert (verified.returncode, verified.stdout) == (0, "5 images in 1 shards; 0 broken\n")
-    assert "is a finished pack" in refused(prepare("--data=folder:photos", "--output=packs/small", cwd=str(tmp_path)))
+    assert "is a finished pack" in refused(prepare("--data=folder:photos", "--output=packs/small", cwd=tmp_path))
 
 
 def test_broken_images(tmp_path):

@@ -2,21 +2,15 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 from kd_tf.networks.face_network import NetworkConfig, make_face_network
 from kd_tf.networks.stored import save_network
+from tests.bin.programs import script
 
 SMALL = ["--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16", "--network=resnet14", "--width_divisor=16"]
 SHORT = ["--steps=2", "--batch_size=8", "--evaluations=1", "--learning_rate=0.01"]
-
-
-def _call(name: str, *flags: str) -> subprocess.CompletedProcess:
-    program = os.path.join(os.path.dirname(sys.executable), name)
-    return subprocess.run([program, *flags], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
 
 
 @pytest.fixture
@@ -31,7 +25,7 @@ def teacher(tmp_path):
 def test_a_choice_is_made_and_its_flagfile_runs(tmp_path, teacher):
     selection, chosen = tmp_path / "selection", tmp_path / "chosen"
     # 48 training images: 38 are trained on and 10 scored.
-    result = _call("kd-select-targets", f"--teacher={teacher}", "--seeds=0,7", f"--model_dir={selection}", *SMALL, *SHORT)
+    result = script("kd-select-targets", f"--teacher={teacher}", "--seeds=0,7", f"--model_dir={selection}", *SMALL, *SHORT)
     assert result.returncode == 0, result.stderr
     report = (selection / "selection.md").read_text()
     assert report.strip() == result.stdout.strip()
@@ -46,7 +40,7 @@ def test_a_choice_is_made_and_its_flagfile_runs(tmp_path, teacher):
     lines = (selection / "winner.flags").read_text().splitlines()
     program = lines[0].removeprefix("# a flagfile of ")
     assert program == ("kd-train" if "Chosen: no target" in report else "kd-distill")
-    again = _call(program, f"--flagfile={selection}/winner.flags", f"--model_dir={chosen}")
+    again = script(program, f"--flagfile={selection}/winner.flags", f"--model_dir={chosen}")
     assert again.returncode == 0, again.stderr
     # The choice is then trained on all training images and scored on the test split.
     assert "48 training and 12 test images" in (chosen / "log.txt").read_text()
@@ -64,14 +58,14 @@ def test_a_choice_is_made_and_its_flagfile_runs(tmp_path, teacher):
     ],
 )
 def test_bad_input_is_one_line_and_status_2(tmp_path, flags, message):
-    result = _call("kd-select-targets", "--teacher=/nowhere", "--steps=1", f"--model_dir={tmp_path}/selection", *SMALL, *flags)
+    result = script("kd-select-targets", "--teacher=/nowhere", "--steps=1", f"--model_dir={tmp_path}/selection", *SMALL, *flags)
     assert result.returncode == 2
     assert result.stderr == f"kd-select-targets: {message}\n"
     assert os.listdir(tmp_path) == []
 
 
 def test_help_lists_the_flags_that_have_an_effect():
-    result = _call("kd-select-targets", "--help")
+    result = script("kd-select-targets", "--help")
     assert result.returncode == 0 and "kd-select-targets --" in result.stdout
     listed = {line.strip() for line in result.stdout.splitlines() if line.startswith("  --")}
     assert {"--seeds", "--alpha", "--beta", "--teacher", "--init", "--task", "--split_seed"} <= listed

@@ -30,7 +30,7 @@ from kd_tf.export.timing import milliseconds
 from kd_tf.networks.face_network import NetworkConfig, make_face_network
 from kd_tf.networks.precision import in_precision
 from kd_tf.networks.stored import save_network
-from tests.bin.binaries_test import refused, script
+from tests.bin.programs import refused, script
 from tests.images import smooth_image, write_text
 from tests.teachers.embedding.teachers import python_teacher
 
