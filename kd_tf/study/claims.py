@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from kd_tf.study.results import Scores, cell_values
 from kd_tf.study.selection import CONFIDENCE
@@ -110,7 +110,7 @@ def t_interval(values: np.ndarray) -> tuple[float, float] | None:
     """
     if len(values) < 2 or np.ptp(values) < RESOLUTION:
         return None
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    half = special.stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2) * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean() - half), float(values.mean() + half)
 
 

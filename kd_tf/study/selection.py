@@ -8,7 +8,7 @@ import dataclasses
 import os
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from kd_tf.errors import InputError
 from kd_tf.files import write_whole
@@ -50,7 +50,7 @@ class Selection:
         residuals = self.scores - self.scores.mean(axis=1, keepdims=True) - self.scores.mean(axis=0) + self.scores.mean()
         freedom = (self.scores.shape[0] - 1) * (self.scores.shape[1] - 1)
         variance = np.sum(residuals**2) / freedom
-        return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(2 * variance / self.scores.shape[1]))
+        return float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2) * np.sqrt(2 * variance / self.scores.shape[1]))
 
     def gain(self, cell: tuple[int, int], over: tuple[int, int] = CONTROL) -> float:
         """By how much one cell's mean is better than another's."""

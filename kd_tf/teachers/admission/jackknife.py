@@ -4,7 +4,7 @@ A standard error over pairs would take them for independent, and noise would ref
 """
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 # How often noise alone may refuse a teacher, over all that is tried of it.
 SIGNIFICANCE = 0.01
@@ -51,7 +51,7 @@ def jackknife_error(without_each: np.ndarray) -> float:
 
 def errors_allowed(people: int, tried: int) -> float:
     """How many standard errors the best of `tried` values may lie above 0 by chance (Student's t, Bonferroni)."""
-    return float(stats.t.ppf(1 - SIGNIFICANCE / max(tried, 1), people - 1))
+    return float(special.stdtrit(people - 1, 1 - SIGNIFICANCE / max(tried, 1)))
 
 
 def _numbered(people: np.ndarray) -> tuple[int, np.ndarray]:
