@@ -23,7 +23,8 @@ Where the model is a run, data flags that are not given have that run's values, 
     protocol         of          scores                                pictures
     classification   test split  top1, top5                            mistakes
     landmarks        test split  nrmse, failure_rate (error above      ced, worst_landmarks
-                                 10%), ced_area (up to 10%)
+                                 10%), ced_area (up to 10%),
+                                 nrmse_standard_error (over people)
     retrieval        test split  rank1 (is the nearest other test      wrong_queries
                                  image the same person?), queries
     lfw              pairs.txt   lfw_accuracy, lfw_std,                roc, hardest_pairs

@@ -1,5 +1,7 @@
 """Scores of landmarks: errors over the distance between the eyes."""
 
+import math
+
 import numpy as np
 
 from kd_tf.errors import InputError
@@ -57,11 +59,42 @@ def in_pixels(landmarks: np.ndarray, aspect_ratio: float) -> np.ndarray:
     return landmarks * np.array([aspect_ratio, 1.0], np.float32)
 
 
-def landmark_scores(true_landmarks: np.ndarray, landmarks: np.ndarray) -> dict[str, float]:
-    """`nrmse`, the mean of `normalized_errors`, `failure_rate`, the percent of images above 10%, and `ced_area` up to 10%."""
+def landmark_scores(true_landmarks: np.ndarray, landmarks: np.ndarray, people: np.ndarray | None = None) -> dict[str, float]:
+    """What there is to say of the `normalized_errors` of some images, in percent.
+
+    Args:
+      true_landmarks: `[n, 5, 2]`, as in `normalized_errors`.
+      landmarks: `[n, 5, 2]`, likewise.
+      people: int `[n]`, who is on each image; None: nobody knows.
+
+    Returns:
+      `nrmse`, their mean, `failure_rate`, the images above 10%, `ced_area` up to 10%, and of two or more `people`
+      `nrmse_standard_error`, see `mean_standard_error`.
+    """
     errors = normalized_errors(true_landmarks, landmarks)
     failure_rate = 100.0 * float(np.mean(errors > FAILURE_PERCENT))
-    return {"nrmse": float(errors.mean()), "failure_rate": failure_rate, "ced_area": ced_area(errors)}
+    scores = {"nrmse": float(errors.mean()), "failure_rate": failure_rate, "ced_area": ced_area(errors)}
+    if people is not None and len(np.unique(people)) > 1:
+        scores["nrmse_standard_error"] = mean_standard_error(errors, people)
+    return scores
+
+
+def mean_standard_error(errors: np.ndarray, people: np.ndarray) -> float:
+    """How sure a mean over images is where images of one person are no independent trials.
+
+    The variance is the sum over the people of the squared sum of their deviations, over the square of the number of images, times
+    people / (people - 1): the cluster-robust variance of a mean (Cameron and Miller 2015).
+
+    Args:
+      errors: `[n]`.
+      people: int `[n]`, who is on each image; two or more of them.
+
+    Returns:
+      In the unit of the errors.
+    """
+    names, numbers = np.unique(people, return_inverse=True)
+    sums = np.bincount(numbers, errors - np.mean(errors))
+    return math.sqrt(len(names) / (len(names) - 1) * np.sum(sums**2)) / len(errors)
 
 
 def _checked_errors(errors: np.ndarray, limit: float) -> np.ndarray:

@@ -33,8 +33,9 @@ def classification_figures(answers: Answers) -> dict[str, Figure]:
 def landmark_figures(answers: Answers) -> dict[str, Figure]:
     """`ced`: the cumulative error distribution; `worst_landmarks`: the largest errors."""
     pixels = answers.landmarks_in_pixels()
-    errors, scores = normalized_errors(*pixels), landmark_scores(*pixels)
-    title = f"{len(errors)} images: NRMSE {scores['nrmse']:.2f} %, {scores['failure_rate']:.2f} % above 10 %"
+    errors, scores = normalized_errors(*pixels), landmark_scores(*pixels, answers.identities)
+    spread = f" \u00b1 {scores['nrmse_standard_error']:.2f} (standard error)" if "nrmse_standard_error" in scores else ""
+    title = f"{len(errors)} images, {scores['failure_rate']:.2f} % above 10 %\nNRMSE {scores['nrmse']:.2f} %{spread}"
     chosen = np.argsort(-errors, kind="stable")[:SHOWN]
 
     def cell(place: int) -> Cell:

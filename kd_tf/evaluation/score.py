@@ -57,8 +57,8 @@ def protocol_scores(answers: Answers, protocols: tuple[str, ...]) -> dict[str, f
     """The scores of one or more of `PROTOCOLS`, rounded.
 
     Returns:
-      A flat dict: `top1`, `top5` (classification); `nrmse`, `failure_rate`, `ced_area` (landmarks); `rank1` (retrieval), all in
-      percent, and its number of `queries`.
+      A flat dict: `top1`, `top5` (classification); `nrmse`, `failure_rate`, `ced_area` and, of several people, `nrmse_standard_error`
+      (landmarks); `rank1` (retrieval), all in percent, and its number of `queries`.
     """
     scores = {}
     for protocol in protocols:
@@ -75,7 +75,7 @@ def score_answers(answers: Answers, protocol: str) -> dict[str, float | int]:
     if protocol == "classification":
         return {"top1": topk_accuracy(answers.ranks, 1), "top5": topk_accuracy(answers.ranks, 5)}
     if protocol == "landmarks":
-        return landmark_scores(*answers.landmarks_in_pixels())
+        return landmark_scores(*answers.landmarks_in_pixels(), answers.identities)
     return rank1_score(answers.identities, *answers.nearest_others)._asdict()
 
 

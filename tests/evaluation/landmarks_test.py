@@ -3,7 +3,7 @@ import pytest
 from scipy.integrate import trapezoid
 
 from kd_tf.errors import InputError
-from kd_tf.evaluation.landmarks import ced_area, ced_curve, in_pixels, landmark_scores, normalized_errors
+from kd_tf.evaluation.landmarks import ced_area, ced_curve, in_pixels, landmark_scores, mean_standard_error, normalized_errors
 
 FACE = np.array([[30.0, 40.0], [70.0, 40.0], [50.0, 60.0], [35.0, 80.0], [65.0, 80.0]])
 
@@ -33,6 +33,25 @@ def test_scores_by_hand():
     landmarks = np.stack([FACE, _moved((0, 0), (0, 0), (3, 4), (0, 0), (0, 0)), FACE + [0, 8], FACE + [4, 0]])
     scores = landmark_scores(true_landmarks, landmarks)
     assert scores == {"nrmse": pytest.approx(8.125), "failure_rate": 25.0, "ced_area": pytest.approx(43.75)}
+
+
+def test_the_standard_error_by_hand():
+    # Deviations from 5: -4 and -2 of one person, 0 and 6 of the other. 2 / 1 * (36 + 36) / 16 = 9.
+    assert mean_standard_error(np.array([1.0, 3.0, 5.0, 11.0]), np.array([7, 7, 2, 2])) == pytest.approx(3.0)
+
+
+def test_the_standard_error_of_people_with_one_image_each():
+    errors = np.random.default_rng(0).exponential(size=50)
+    assert mean_standard_error(errors, np.arange(50)) == pytest.approx(np.std(errors, ddof=1) / np.sqrt(50))
+
+
+def test_the_standard_error_is_how_means_differ():
+    """Of 40 people with 5 images each: those of a person are alike, and the error of independent images would be half as large."""
+    random, people = np.random.default_rng(0), np.repeat(np.arange(40), 5)
+    samples = random.normal(size=[2000, 40])[:, people] + random.normal(scale=0.7, size=[2000, 200])
+    claimed = np.mean([mean_standard_error(sample, people) for sample in samples])
+    assert claimed == pytest.approx(np.std(samples.mean(axis=1)), rel=0.05)
+    assert np.std(samples) / np.sqrt(200) < 0.6 * claimed
 
 
 def test_the_unit_of_the_points_does_not_matter():

@@ -184,7 +184,7 @@ def test_the_largest_landmark_errors():
     true, predicted = worst.axes[0].collections
     np.testing.assert_allclose(true.get_offsets(), 20 * faces(1.0)[0])
     np.testing.assert_allclose(predicted.get_offsets(), 20 * faces(0.5)[0])
-    assert figures["ced"].axes[0].get_title() == "3 images: NRMSE 10.00 %, 33.33 % above 10 %"
+    assert figures["ced"].axes[0].get_title() == "3 images, 33.33 % above 10 %\nNRMSE 10.00 % ± 5.77 (standard error)"
 
 
 def test_the_nearest_wrong_queries():

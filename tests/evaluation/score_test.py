@@ -57,13 +57,16 @@ def test_landmarks_of_the_records_that_have_them():
     assert scores["nrmse"] == pytest.approx(5.0, abs=1e-4)
     # Of the square up to 10%: all of it, and nothing.
     assert scores["ced_area"] == pytest.approx(50.0, abs=1e-3)
+    # Of one person nothing says how others would do.
+    assert "nrmse_standard_error" not in scores
 
 
 def test_several_protocols():
     split = grey_split([10, 150, 90, 20], [0, 1, 1, 0], faces(0.5, 0.5, 0.5, 1.0))
     scores = score_network(make_grey_network(), split, VIEW, ("classification", "landmarks", "retrieval"))
-    # The last nose is off by 0.5: 0.5 / 5 / 0.5 = 20% in one of four images.
-    expected = {"top1": 75.0, "top5": 100.0, "nrmse": 5.0, "failure_rate": 25.0, "ced_area": 75.0, "rank1": 100.0, "queries": 4}
+    # The last nose is off by 0.5: 0.5 / 5 / 0.5 = 20% in one of four images. Each person is 10 in sum from the mean: 2 * 200 / 16 = 25.
+    landmark_scores = {"nrmse": 5.0, "failure_rate": 25.0, "ced_area": 75.0, "nrmse_standard_error": 5.0}
+    expected = {"top1": 75.0, "top5": 100.0, "rank1": 100.0, "queries": 4} | landmark_scores
     assert scores == pytest.approx(expected, abs=1e-4)
 
 
