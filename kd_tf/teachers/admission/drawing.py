@@ -66,13 +66,13 @@ def draw_pairs(source: Source, records: np.ndarray, counts: tuple[int, ...], *, 
       seed: chooses.
 
     Returns:
-      A group of pairs for each of `counts`; fewer of either kind, or none, where there are no more.
+      A group of pairs for each of `counts`; fewer, or none, where there are no more of either kind.
     """
     random = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
     images = _images_of_people(source.identities[records], random)
     same = _dealt(_pairs_of_one(images, random), counts)
     different = _dealt(_pairs_of_two(images, random), counts)
-    return [_labelled(records, of_one + of_two) for of_one, of_two in zip(same, different, strict=True)]
+    return [_labelled(records, *_as_many(of_one, of_two)) for of_one, of_two in zip(same, different, strict=True)]
 
 
 def _images_of_people(identities: np.ndarray, random: np.random.Generator) -> list[np.ndarray]:
@@ -124,6 +124,12 @@ def _dealt(pairs: Iterator[_Pair], counts: tuple[int, ...]) -> list[list[_Pair]]
     return [list(itertools.islice(pairs, count)) for count in counts]
 
 
-def _labelled(records: np.ndarray, pairs: list[_Pair]) -> LabelledPairs:
-    columns = np.array(pairs, np.int64).reshape(-1, 4)
+def _as_many(of_one: list[_Pair], of_two: list[_Pair]) -> tuple[list[_Pair], list[_Pair]]:
+    """Of either kind: were most pairs of one kind, who said it of all would be right most of the time."""
+    fewer = min(len(of_one), len(of_two))
+    return of_one[:fewer], of_two[:fewer]
+
+
+def _labelled(records: np.ndarray, of_one: list[_Pair], of_two: list[_Pair]) -> LabelledPairs:
+    columns = np.array(of_one + of_two, np.int64).reshape(-1, 4)
     return LabelledPairs(records[columns[:, 0]], records[columns[:, 1]], columns[:, 2:])

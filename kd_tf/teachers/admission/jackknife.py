@@ -50,7 +50,12 @@ def jackknife_error(without_each: np.ndarray) -> float:
 
 
 def errors_allowed(people: int, tried: int) -> float:
-    """How many standard errors the best of `tried` values may lie above 0 by chance (Student's t, Bonferroni)."""
+    """How many standard errors the best of `tried` values may lie above 0 by chance (Student's t, Bonferroni).
+
+    Args:
+      people: those with a pair of their own, who carry most of the variance where they are few.
+      tried: how many values the best is of.
+    """
     return float(special.stdtrit(people - 1, 1 - SIGNIFICANCE / max(tried, 1)))
 
 

@@ -80,7 +80,7 @@ class Round(NamedTuple):
     @property
     def errors_allowed(self) -> float:
         """How many standard errors one of the settings may be ahead by chance."""
-        return errors_allowed(self.pairs.people_in_pairs, self.tried)
+        return errors_allowed(self.pairs.people_with_pairs, self.tried)
 
 
 def measured_rounds(settings: Sequence[Setting], groups: Sequence[LabelledPairs], measure: Measure) -> tuple[Round, ...]:

@@ -10,6 +10,7 @@ from kd_tf.teachers.embedding.teacher import EmbeddingTeacher
 ACCURACY_MARGIN = 10.0
 # Percent; of guessing, and half way to a network that never errs.
 CHANCE_AREA, POOR_AREA = 50.0, 75.0
+_NO_BETTER = "no setting tried is better beyond the noise"
 
 
 def refusal_of(teacher: EmbeddingTeacher, rounds: Sequence[Round]) -> str | None:
@@ -58,7 +59,7 @@ def _better_words(teacher: EmbeddingTeacher, last: Round, best: SettingScore) ->
 def _accuracy_words(teacher: EmbeddingTeacher, last: Round) -> str:
     declared = last.scores[0]
     found = f"{declared.accuracy:.1f} ± {declared.accuracy_error:.1f} % right of {last.pairs.words}"
-    remedy = "; no setting tried is better: check mean, std, layout, output and crop of its view" if _far_below(teacher, last) else ""
+    remedy = f"; {_NO_BETTER}: check mean, std, layout, output and crop of its view" if _far_below(teacher, last) else ""
     return f"{teacher.who} tells {found}, and its view declares {teacher.view.accuracy:g} %{remedy}"
 
 
@@ -66,7 +67,7 @@ def _guessing_words(teacher: EmbeddingTeacher, last: Round) -> str:
     declared = last.scores[0]
     return (
         f"{teacher.who} tells people no better than chance: an area of {declared.area:.2f} ± {declared.area_error:.2f} % on "
-        f"{last.pairs.words}, where guessing has 50 %, and no setting tried is better; check its view, output and the labels of the data"
+        f"{last.pairs.words}, where guessing has 50 %, and {_NO_BETTER}; check its view, output and the labels of the data"
     )
 
 
@@ -90,4 +91,4 @@ def _only_guesses(last: Round) -> bool:
 
 def _noise(last: Round, error: float) -> float:
     """How far one value with this standard error may be off by chance."""
-    return errors_allowed(last.pairs.people_in_pairs, 1) * error
+    return errors_allowed(last.pairs.people_with_pairs, 1) * error

@@ -103,7 +103,7 @@ def test_what_its_makers_say_is_far_off():
     declared = admission.rounds[-1].scores[0]
     assert admission.refusal == (
         f"--teacher=toy tells {declared.accuracy:.1f} ± {declared.accuracy_error:.1f} % right of {admission.rounds[-1].pairs.words}, "
-        "and its view declares 99.5 %; no setting tried is better: check mean, std, layout, output and crop of its view"
+        "and its view declares 99.5 %; no setting tried is better beyond the noise: check mean, std, layout, output and crop of its view"
     )
     assert "NOTHING SAYS THAT IT KNOWS FACES: as declared its area is not above the 50 %" in admission.report()
 
@@ -120,7 +120,8 @@ def test_one_that_only_guesses_is_refused():
     assert declared.area == pytest.approx(50, abs=10) and declared.area + 3 * declared.area_error < 75
     assert admission.refusal == (
         f"--teacher=toy tells people no better than chance: an area of {declared.area:.2f} ± {declared.area_error:.2f} % on "
-        f"{last.pairs.words}, where guessing has 50 %, and no setting tried is better; check its view, output and the labels of the data"
+        f"{last.pairs.words}, where guessing has 50 %, and no setting tried is better beyond the noise; "
+        "check its view, output and the labels of the data"
     )
 
 

@@ -66,11 +66,12 @@ def test_pairs_are_a_function_of_the_seed():
     assert drawn[0] == drawn[1] and len(set(drawn[0]) & set(drawn[2])) < 30
 
 
-@pytest.mark.parametrize(("images", "of_one", "of_two"), [([1, 1, 1], 0, 3), ([7], 20, 0), ([], 0, 0)])
-def test_there_may_be_no_pairs_of_a_kind(images, of_one, of_two):
+@pytest.mark.parametrize(("images", "either"), [([1, 1, 1], 0), ([7], 0), ([], 0), ([2] * 5 + [1] * 200, 5), ([7, 7], 7)])
+def test_as_many_pairs_of_either_kind(images, either):
+    """Two people of seven images could have 40 pairs of one, and have seven of two before one comes twice."""
     (pairs,) = draw(images, (1000,))
-    assert (pairs.same.sum(), (~pairs.same).sum()) == (of_one, of_two)
-    assert pairs.first.shape == pairs.second.shape == (of_one + of_two,)
+    assert pairs.same.sum() == (~pairs.same).sum() == pairs.of_either_kind == either
+    assert pairs.first.shape == pairs.second.shape == (2 * either,)
 
 
 def test_words():

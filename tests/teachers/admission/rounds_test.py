@@ -32,9 +32,10 @@ def embeddings(seed, *, worse=0.0):
     return rows.reshape(1 + len(OTHERS), -1, WIDTH)
 
 
-def rounds_of(rows, *, seed, counts=(100, 400)):
-    source = SimpleNamespace(identities=np.repeat(np.arange(PEOPLE), IMAGES))
-    groups = draw_pairs(source, np.arange(PEOPLE * IMAGES), counts, seed=seed)
+def rounds_of(rows, *, seed, counts=(100, 400), images=(IMAGES,) * PEOPLE):
+    """`images` of each person."""
+    source = SimpleNamespace(identities=np.repeat(np.arange(len(images)), images))
+    groups = draw_pairs(source, np.arange(sum(images)), counts, seed=seed)
 
     def measure(setting, pairs):
         answers = rows[0 if setting is DECLARED else 1 + OTHERS.index(setting)]
@@ -69,6 +70,20 @@ def test_good_teachers_are_rarely_refused_though_few_people_are_in_many_pairs():
         # One-sided, 1% over eight settings.
         by_pairs += ahead_by_delong(rows, last.pairs) > 3.02
     assert refused <= 2 and by_pairs >= 12
+
+
+@pytest.mark.parametrize("images", [(2,) * 5 + (1,) * 200, (50,) + (2,) * 5 + (1,) * 200], ids=["five pairs", "and one with fifty"])
+def test_many_people_of_one_image_do_not_stand_in_for_those_with_pairs(images):
+    """One in a hundred may be refused; of a teacher that knows little, in all settings alike."""
+    refused, identities = 0, np.repeat(np.arange(len(images)), images)
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        known = 0.4 * random.normal(size=[len(images), WIDTH])[identities] + 0.7 * random.normal(size=[len(identities), WIDTH])
+        rows = known + 0.7 * random.normal(size=[1 + len(OTHERS), *known.shape])
+        last = rounds_of(rows, seed=seed, counts=(200, 800), images=images)[-1]
+        assert last.pairs.same.sum() == (~last.pairs.same).sum()
+        refused += bool(last.better)
+    assert refused <= 5
 
 
 def test_those_whose_declared_setting_is_worse_are_refused_mostly():
