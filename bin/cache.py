@@ -79,6 +79,9 @@ def _fill() -> dict:
     _require_teacher()
     if not is_embedding_teacher(distillation_flags.TEACHER.value):
         _refuse_given((cache_flags.ADMIT, cache_flags.ADMIT_PAIRS), "a teacher that is a run or a network of this package")
+    if cache_flags.ADMIT.present:
+        # That is --noadmit.
+        _refuse_given((cache_flags.ADMIT_PAIRS,), "--noadmit")
     report = cache_teacher(cache_flags.cache_config_from_flags())
     print(f"{report['outputs']} outputs computed, {report['images_per_second']} images/s")
     return report
@@ -95,7 +98,7 @@ def _require_teacher() -> None:
 
 
 def _refuse_given(flags_without_effect: Iterable[flags.FlagHolder], where: str) -> None:
-    given = [flag.name for flag in flags_without_effect if flag.present]
+    given = [f"no{flag.name}" if flag.value is False else flag.name for flag in flags_without_effect if flag.present]
     if given:
         raise InputError(f"--{given[0]} has no effect with {where}")
 

@@ -10,6 +10,7 @@ from kd_tf.data.views import ViewConfig
 from kd_tf.errors import InputError
 from kd_tf.teachers.admission.admission import Admission, admit
 from kd_tf.teachers.embedding.teacher import EmbeddingTeacher, is_embedding_teacher, open_embedding_teacher
+from kd_tf.teachers.embedding.teacher_view import view_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,8 @@ class AdmissionConfig:
 
     def __post_init__(self):
         if not is_embedding_teacher(self.teacher):
-            raise InputError(f"--admit tries teachers from elsewhere, whose view a file declares; --teacher={self.teacher} has none")
+            file = view_file(self.teacher)
+            raise InputError(f"--admit tries teachers from elsewhere, and --teacher={self.teacher} has no view: {file} does not exist")
 
 
 def try_teacher(config: AdmissionConfig) -> Admission:

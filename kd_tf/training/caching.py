@@ -5,6 +5,7 @@ import logging
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from kd_tf.data.dataset import FaceData, open_data, prepare_data
 from kd_tf.data.source import Source
@@ -21,8 +22,9 @@ from kd_tf.teachers.cache.fill import HiddenLayer, fill_cache, linear_head
 from kd_tf.teachers.cache.imported import import_cache
 from kd_tf.teachers.cache.manifest import CACHE_DTYPES, Manifest, records_digest, view_facts
 from kd_tf.teachers.cache.rows import rows_of_a_part
-from kd_tf.teachers.cache.store import TeacherCache, begin_cache, check_folder_for_cache, is_begun
+from kd_tf.teachers.cache.store import TeacherCache, begin_cache, check_folder_for_cache, has_rows, is_begun
 from kd_tf.teachers.embedding.teacher import EmbeddingTeacher, is_embedding_teacher, open_embedding_teacher
+from kd_tf.teachers.embedding.teacher_view import view_file
 from kd_tf.training.admitting import admit_on, require_admitted
 from kd_tf.training.strategy import get_strategy
 from kd_tf.training.workers import this_worker
@@ -106,9 +108,8 @@ def cache_teacher(config: CacheConfig) -> dict:
     with strategy.scope():
         teacher = _open_elsewhere(config, data) if is_embedding_teacher(config.teacher) else _open_network(config)
     data = prepare_data(data, config.image_cache, skip_broken=config.skip_broken)
-    if teacher.sees and config.admit_pairs and not is_begun(config.output):
-        check_folder_for_cache(config.output)
-        _admit(config, teacher.asked, data)
+    if teacher.sees and config.admit_pairs:
+        _admit_to_a_new_cache(config, teacher.asked, data)
     source, view = teacher.sees or (data.train.source, data.view)
     cache = _begin(config, teacher, data)
     outputs, seconds = fill_cache(cache, teacher.asked, source, view, batch_size=config.batch_size, worker=worker)
@@ -137,7 +138,7 @@ class _Teacher(NamedTuple):
 
 def _open_network(config: CacheConfig) -> _Teacher:
     network = load_network(config.teacher, "teacher", image_size=config.view.image_size)
-    require_outputs(network, ("hidden",), f"the teacher {network.name!r}")
+    _require_hidden(network, config.teacher)
     hidden_layer = HiddenLayer(in_precision(network, config.precision))
     hidden_layer.compile()
     head = linear_head(network, config.view.image_size)
@@ -145,6 +146,13 @@ def _open_network(config: CacheConfig) -> _Teacher:
         _LOGGER.warning("no Dense layer of %s makes its logits of its hidden layer: it serves no soft targets or logits", config.teacher)
     names = recorded_identities(config.teacher) if head is not None else None
     return _Teacher(hidden_layer, weights_digest(network), output_width(network, "hidden"), head, names)
+
+
+def _require_hidden(network: tf.keras.Model, path: str) -> None:
+    try:
+        require_outputs(network, ("hidden",), f"the teacher {network.name!r}")
+    except InputError as error:
+        raise InputError(f"{error}; if it is from elsewhere, declare its view in {view_file(path)} (docs/TEACHERS.md)") from error
 
 
 def _open_elsewhere(config: CacheConfig, data: FaceData) -> _Teacher:
@@ -178,8 +186,13 @@ def import_teacher(config: ImportConfig) -> dict:
     return _contents(import_cache(config.file, open_source(config.source), config.output, dtype=config.dtype))
 
 
-def _admit(config: CacheConfig, teacher: EmbeddingTeacher, data: FaceData) -> None:
-    """Logs the report of the test, and raises `InputError` where the teacher is refused."""
+def _admit_to_a_new_cache(config: CacheConfig, teacher: EmbeddingTeacher, data: FaceData) -> None:
+    """Logs the report of the test, and raises `InputError` where the teacher is refused; what has rows goes on without it."""
+    if has_rows(config.output):
+        _LOGGER.info("%s has outputs already: %s is not tried again", config.output, teacher.who)
+        return
+    if not is_begun(config.output):
+        check_folder_for_cache(config.output)
     admission = admit_on(teacher, data.train, config.view, pairs=config.admit_pairs, seed=config.view.seed, batch_size=config.batch_size)
     for line in admission.report().splitlines():
         _LOGGER.info("%s", line)

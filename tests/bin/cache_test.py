@@ -123,6 +123,7 @@ def test_the_documented_example_makes_a_cache(tmp_path):
         (["--import=e.npz", "--output=c"], "e.npz does not exist"),
         (["--teacher=T", "--views=2"], "--output"),
         (["--teacher=T", "--output=T", "--views=2"], "is not empty and no teacher cache"),
+        (["--teacher=T", "--output=c", "--views=2", "--noadmit"], "--noadmit has no effect with a teacher that is a run"),
     ],
 )
 def test_bad_flags_are_refused(flags, message, teacher, tmp_path):
@@ -150,6 +151,28 @@ def test_a_teacher_from_elsewhere(tmp_path):
     assert f"--teacher={tmp_path}/teacher.onnx does not exist" in refused(cache(*undeclared))
     write_text(tmp_path / "teacher.onnx", "no model")
     assert f"--teacher={tmp_path}/teacher.onnx needs its view in {tmp_path}/teacher.onnx.view.json" in refused(cache(*undeclared))
+
+
+def test_what_failed_before_its_first_outputs_is_begun_anew(tmp_path):
+    data = ("--identities=6", "--pictures=10", "--picture_size=24", "--views=1", "--output=c")
+    loud = f"--teacher={python_teacher(tmp_path, 'loud')}"
+    line = cache(loud, *data, "--noadmit", cwd=tmp_path).stderr.splitlines()[-1]
+    assert "cannot be stored as float16; use --cache_dtype=float32" in line
+    assert cache(loud, *data, "--noadmit", "--cache_dtype=float32", cwd=tmp_path).returncode == 0
+    other = cache(f"--teacher={python_teacher(tmp_path)}", *data, "--noadmit", "--cache_dtype=float32", cwd=tmp_path)
+    assert f"--output={tmp_path}/c was begun with teacher " in refused(other)
+    # What --noadmit stored is not tried later either.
+    later = cache(loud, *data, "--cache_dtype=float32", cwd=tmp_path)
+    assert later.returncode == 0 and f"{tmp_path}/c has outputs already: {loud} is not tried again" in later.stderr
+
+
+def test_an_image_that_the_teacher_says_nothing_of_is_named(tmp_path):
+    for number in range(10):
+        write_image(tmp_path / "photographs" / f"{number}.png", np.full([24, 24, 3], 40 if number == 1 else 200, np.uint8))
+    teacher = python_teacher(tmp_path, "of_bright_ones")
+    filled = cache(f"--teacher={teacher}", "--noadmit", "--views=0", "--data=folder:photographs", "--output=c", cwd=tmp_path)
+    assert filled.returncode == 2
+    assert f"--teacher={teacher} answers with 12 zeros to {tmp_path}/photographs/1.png: check" in filled.stderr.splitlines()[-1]
 
 
 def write_people_of_colours(folder):
@@ -184,4 +207,6 @@ def test_a_teacher_from_elsewhere_is_tried_first(tmp_path):
     stored = refused(cache(f"--teacher={good}", "--admit", "--views=2", *data))
     assert stored == "kd-cache: --views has no effect with --admit, which stores nothing"
     assert "give --output=DIR" in refused(cache(f"--teacher={good}", "--views=2", *data))
+    several = (f"--teacher={good}", "--views=2", "--noadmit", "--admit_pairs=20", f"--output={tmp_path}/c")
+    assert "--admit_pairs has no effect with --noadmit" in refused(cache(*several, *data))
     assert "--admit tries teachers from elsewhere" in refused(cache(f"--teacher={tmp_path}", "--admit", *data))

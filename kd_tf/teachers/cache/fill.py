@@ -58,7 +58,7 @@ def fill_cache(
       How many outputs were computed, and in how many seconds.
 
     Raises:
-      InputError: an image cannot be read, or an output cannot be stored.
+      InputError: an image cannot be read, an output cannot be stored, or one of a teacher from elsewhere has no direction.
     """
     index, workers = worker
     mine = [part for place, part in enumerate(cache.parts()) if place % workers == index]
@@ -69,7 +69,10 @@ def fill_cache(
             records = rows.records_of(part)
             batches = batches_of_view(Split(source, records), view, number, batch_size=batch_size)
             with naming_bad_images(source, lambda records=records: records):
-                rows.write(part, teacher.predict(batches, verbose=0))
+                hidden = teacher.predict(batches, verbose=0)
+            if isinstance(teacher, EmbeddingTeacher):
+                teacher.check_rows(hidden, [source.describe(int(record)) for record in records])
+            rows.write(part, hidden)
             yield len(records)
 
     begun = time.perf_counter()

@@ -11,6 +11,7 @@
 | `identities.txt` | the names of those identities, a line each, where they are known |
 """
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -30,6 +31,8 @@ from kd_tf.teachers.cache.rows import ViewRows, array_file
 
 RECORDS_FILE, EVALUATION_RECORDS_FILE = "records.npy", "evaluation_records.npy"
 HEAD_FILE = "head.npz"
+# Besides the rows; the manifest is the last that is written.
+_FILES = (RECORDS_FILE, EVALUATION_RECORDS_FILE, HEAD_FILE, IDENTITIES_FILE, MANIFEST_FILE)
 TEACHER_HIDDEN = "teacher_hidden"
 
 
@@ -112,7 +115,7 @@ def begin_cache(
     head: tuple[np.ndarray, np.ndarray] | None,
     identity_names: list[str] | None,
 ) -> TeacherCache:
-    """Makes the directory of a cache, without rows, or opens that of the same cache, begun or filled.
+    """Makes the directory of a cache, without rows, or opens that of the same cache, begun or filled; another without rows is replaced.
 
     Args:
       path: the directory.
@@ -125,10 +128,18 @@ def begin_cache(
     Raises:
       InputError: the directory holds something else, or cannot be written.
     """
+    lists = {RECORDS_FILE: records, EVALUATION_RECORDS_FILE: evaluation_records}
     if not is_begun(path):
-        _begin(path, manifest, {RECORDS_FILE: records, EVALUATION_RECORDS_FILE: evaluation_records}, head, identity_names)
+        _begin(path, manifest, lists, head, identity_names)
     cache = TeacherCache(path)
-    _check_same(cache, manifest, records, evaluation_records)
+    try:
+        _check_same(cache, manifest, records, evaluation_records)
+    except InputError:
+        if has_rows(path):
+            raise
+        _remove(path)
+        _begin(path, manifest, lists, head, identity_names)
+        return TeacherCache(path)
     return cache
 
 
@@ -137,10 +148,14 @@ def is_begun(path: str) -> bool:
     return os.path.exists(os.path.join(path, MANIFEST_FILE))
 
 
+def has_rows(path: str) -> bool:
+    """Whether there is a cache in directory `path` with something in it."""
+    return is_begun(path) and any(rows.has(part) for _, rows, part in TeacherCache(path).parts())
+
+
 def check_folder_for_cache(path: str) -> None:
     """Raises `InputError` where no cache can be begun in directory `path`: it holds something else, or cannot be written."""
-    ours = (RECORDS_FILE, EVALUATION_RECORDS_FILE, HEAD_FILE, IDENTITIES_FILE, MANIFEST_FILE)
-    if os.path.exists(path) and (not os.path.isdir(path) or any(not name.startswith(ours) for name in os.listdir(path))):
+    if os.path.exists(path) and (not os.path.isdir(path) or any(not name.startswith(_FILES) for name in os.listdir(path))):
         raise InputError(f"--output={path} is not empty and no teacher cache; give another directory")
     check_folder_can_be_written(path)
 
@@ -159,6 +174,13 @@ def _begin(path: str, manifest: Manifest, lists: dict[str, np.ndarray], head, id
         write_whole(os.path.join(path, MANIFEST_FILE), json.dumps(dataclasses.asdict(manifest), indent=2) + "\n")
     except OSError as error:
         raise InputError(f"--output={path} cannot be written: {error}") from error
+
+
+def _remove(path: str) -> None:
+    """Removes what was begun and has no rows, the manifest first."""
+    for name in reversed(_FILES):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(path, name))
 
 
 def _check_same(cache: TeacherCache, manifest: Manifest, records: np.ndarray, evaluation_records: np.ndarray) -> None:
