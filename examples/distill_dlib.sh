@@ -18,6 +18,7 @@ if [[ ! -e "$output/cache" ]]; then
 fi
 # What dlib says of each photograph under so many crops and flips: a process a core, which share the work.
 workers=()
+trap 'kill "${workers[@]}" 2>/dev/null || true' EXIT
 for ((core = 0; core < $(nproc); core++)); do
   kd-cache --teacher="$teacher" "${data[@]}" --noadmit --views="$views" --output="$output/cache" --worker="$core/$(nproc)" &
   workers+=($!)
@@ -25,6 +26,7 @@ done
 for worker in "${workers[@]}"; do
   wait "$worker"
 done
+trap - EXIT
 
 student="$output/student_$divisor"
 if [[ ! -e "$student/metrics.json" ]]; then

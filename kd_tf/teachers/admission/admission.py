@@ -1,4 +1,4 @@
-"""Whether a teacher from elsewhere is one, and sees faces as it was trained to: tried before its answers are stored or learned from."""
+"""Whether a teacher from elsewhere is one, and sees faces as it was trained to: tried before its answers are stored."""
 
 import dataclasses
 
@@ -94,7 +94,8 @@ def admit(
             rounds = _rounds(teacher, source, view, groups, batch_size)
     except Refused as fault:
         return Admission(teacher.who, str(fault), mechanics=mechanics)
-    without_pairs = f"of the people, {groups[0].people_with_pairs} have two images, and at least {FEWEST_PEOPLE} must"
+    images_of_each = np.unique(source.identities[records], return_counts=True)[1]
+    without_pairs = f"of the people, {np.sum(images_of_each > 1)} have two images, and at least {FEWEST_PEOPLE} must"
     return Admission(teacher.who, refusal_of(teacher, rounds), notes_of(teacher, rounds, without_pairs), mechanics, rounds)
 
 

@@ -1,5 +1,8 @@
 """What a teacher that is tried answers, or why it is refused."""
 
+import contextlib
+from collections.abc import Iterator
+
 import numpy as np
 
 from kd_tf.data.broken import naming_bad_images
@@ -46,27 +49,23 @@ def rows_of(teacher: EmbeddingTeacher, source: Source, view: ViewConfig, records
 
 
 def asked(teacher: EmbeddingTeacher, images: np.ndarray) -> np.ndarray:
-    """`EmbeddingTeacher.embed`, whose failures are the teacher's.
-
-    Raises:
-      Refused: it fails, or answers in another shape.
-    """
-    try:
+    """`EmbeddingTeacher.embed`; what it raises is the teacher's fault, `Refused`."""
+    with _faults_of_the_teacher():
         return teacher.embed(images)
-    except InputError as error:
-        raise Refused(str(error)) from error
 
 
 def require_distances(teacher: EmbeddingTeacher, rows: np.ndarray, names: list[str]) -> None:
-    """Raises `Refused` where a row of `[images, width]` is not finite or zero, with the name of the first such image."""
-    finite = np.isfinite(rows)
-    wrong = np.flatnonzero(~finite.all(axis=1) | ~rows.any(axis=1))
-    if len(wrong):
-        first, width = wrong[0], rows.shape[1]
-        broken = width - int(finite[first].sum())
-        what = f"{broken} of {width} values that are not finite" if broken else f"{width} zeros"
-        also = f", and likewise to {len(wrong) - 1} of {len(rows) - 1} other images" if len(wrong) > 1 else ""
-        raise Refused(f"{teacher.who} answers with {what} to {names[first]}{also}: check scaling, mean and std of its view, and its output")
+    """`EmbeddingTeacher.check_rows`, likewise."""
+    with _faults_of_the_teacher():
+        teacher.check_rows(rows, names)
+
+
+@contextlib.contextmanager
+def _faults_of_the_teacher() -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise Refused(str(error)) from error
 
 
 def _batches(teacher: EmbeddingTeacher, source: Source, view: ViewConfig, records: np.ndarray, batch_size: int):

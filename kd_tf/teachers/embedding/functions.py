@@ -19,6 +19,7 @@ from kd_tf.errors import InputError, first_line
 from kd_tf.teachers.embedding.teacher_view import TeacherView
 
 PYTHON = "python:"
+_ANY = (None,) * 4
 _OF_ONNX = {"tensor(float)": tf.float32, "tensor(float16)": tf.float16, "tensor(double)": tf.float64, "tensor(uint8)": tf.uint8}
 
 
@@ -30,14 +31,14 @@ class TeacherFunction(Protocol):
       part: which part of its files it is, where they hold several.
       in_tensorflow: whether TensorFlow can run it within a graph.
       dtype: of the images that it takes.
-      batch: how many it takes at a time; None: any number.
+      shape: of a batch of them, as far as it says so; None stands for any size.
     """
 
     files: list[str]
     part: str
     in_tensorflow: bool
     dtype: tf.DType
-    batch: int | None
+    shape: tuple[int | None, ...]
 
     def __call__(self, images):
         """Embeddings `[batch, width]` of images: tensors where `in_tensorflow`, else arrays."""
@@ -46,7 +47,7 @@ class TeacherFunction(Protocol):
 class KerasFunction:
     """A Keras model in inference mode."""
 
-    in_tensorflow, part, dtype, batch = True, "", tf.float32, None
+    in_tensorflow, part, dtype = True, "", tf.float32
 
     def __init__(self, path: str, view: TeacherView, who: str):
         self.files = _files_below(path)
@@ -55,6 +56,7 @@ class KerasFunction:
         # A model of a user's own making may raise anything.
         except Exception as error:
             raise InputError(f"{who} cannot be read as a Keras model: {first_line(error)}") from error
+        self.shape = _sizes(getattr(self._model, "input_shape", None))
         self._choose = lambda answers: _chosen(answers, view.output, who)
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
@@ -82,7 +84,9 @@ class SavedModelFunction:
         if len(inputs) != 1:
             raise InputError(f"{who}: the signature {view.signature!r} takes {_listed(inputs)}; wanted is one tensor of images")
         ((self._input, spec),) = inputs.items()
-        self.dtype, self.batch = spec.dtype, spec.shape[0] if spec.shape.rank else None
+        if not (spec.dtype.is_floating or spec.dtype.is_integer):
+            raise InputError(f"{who}: the signature {view.signature!r} takes {spec.dtype.name}; wanted are pixels, as numbers")
+        self.dtype, self.shape = spec.dtype, _sizes(spec.shape.as_list() if spec.shape.rank else None)
         self._choose = lambda answers: _chosen(answers, view.output, who)
 
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
@@ -116,7 +120,7 @@ class OnnxFunction:
             raise InputError(f"{who} takes {inputs[0].type}; known: {', '.join(_OF_ONNX)}")
         graph = onnx.load(path, load_external_data=False).graph
         self.files = [path, *_external_weights(graph, os.path.dirname(path))]
-        self.dtype, self.batch = _OF_ONNX[inputs[0].type], inputs[0].shape[0] if isinstance(inputs[0].shape[0], int) else None
+        self.dtype, self.shape = _OF_ONNX[inputs[0].type], _sizes(inputs[0].shape)
         self._input = inputs[0].name
         self._choose = lambda answers: _chosen(answers, view.output, who)
 
@@ -132,16 +136,18 @@ class PythonFunction:
     What it reads besides its own file is not looked at: `files` has the file alone.
     """
 
-    in_tensorflow, dtype, batch = False, tf.uint8, None
+    in_tensorflow, dtype, shape = False, tf.uint8, _ANY
 
     def __init__(self, path: str, view: TeacherView, who: str):
         file, self.part = python_place(path, who)
         self.files = [file]
         self._function = _imported(path, file, self.part, who)
+        # A list may be one of rows.
+        self._choose = lambda answers: answers if isinstance(answers, list) else _chosen(answers, view.output, who)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """See `TeacherFunction`."""
-        return np.asarray(self._function(images))
+        return np.asarray(self._choose(self._function(images)))
 
 
 def python_place(path: str, who: str) -> tuple[str, str]:
@@ -161,7 +167,8 @@ def python_place(path: str, who: str) -> tuple[str, str]:
     with _on_path(os.getcwd()):
         try:
             spec = importlib.util.find_spec(module)
-        except (ImportError, ValueError) as error:
+        # It imports the packages that the module is in, which may raise anything.
+        except Exception as error:
             raise InputError(f"{who}: the module {module} is not found: {first_line(error)}") from error
     if spec is None or not spec.origin or not os.path.isfile(spec.origin):
         raise InputError(f"{who}: the module {module} is not found, or has no file")
@@ -174,8 +181,8 @@ def _imported(path: str, file: str, function: str, who: str) -> Callable:
     try:
         with _on_path(os.path.dirname(file) if module.endswith(".py") else os.getcwd()):
             found = _module_of_file(file) if module.endswith(".py") else importlib.import_module(module)
-    # A module of a user's own making may raise anything.
-    except Exception as error:
+    # A module of a user's own making may raise anything, and a script parses its flags.
+    except (Exception, SystemExit) as error:
         raise InputError(f"{who}: {file} cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     if not callable(getattr(found, function, None)):
         raise InputError(f"{who}: {file} has no function {function}")
@@ -206,13 +213,23 @@ def _chosen(answers, output: str | None, who: str):
     """The embedding among a network's answers: the one that is named, or the only one."""
     named = answers if isinstance(answers, dict) else dict(enumerate(answers)) if isinstance(answers, list | tuple) else None
     if named is None:
+        if output is not None:
+            raise InputError(f"{who} has one answer, which has no name; its view says output {output!r}: leave it out")
         return answers
     if output is None and len(named) == 1:
         return next(iter(named.values()))
     by_text = {str(name): value for name, value in named.items()}
     if output not in by_text:
-        raise InputError(f"{who} answers with {_listed(by_text)}; its view says output {output!r}")
+        declared = "names none of them: declare output" if output is None else f"says output {output!r}"
+        raise InputError(f"{who} answers with {_listed(by_text)}; its view {declared}")
     return by_text[output]
+
+
+def _sizes(shape) -> tuple[int | None, ...]:
+    """The shape of a batch of images, as a library says it: sizes that are not known may be names."""
+    if shape is None or len(shape) != len(_ANY):
+        return _ANY
+    return tuple(size if isinstance(size, int) else None for size in shape)
 
 
 def _files_below(path: str) -> list[str]:

@@ -22,10 +22,11 @@ class LiveEmbeddingTeacher:
     def __init__(self, teacher: EmbeddingTeacher):
         if not teacher.function.in_tensorflow:
             raise InputError(f"{teacher.who} does not run in TensorFlow: store what it says with kd-cache, and give --teacher_cache")
-        if teacher.function.batch is not None:
-            raise InputError(f"{teacher.who} takes {teacher.function.batch} images at a time: store what it says with kd-cache")
+        if teacher.function.shape[0] is not None:
+            raise InputError(f"{teacher.who} takes {teacher.function.shape[0]} images at a time: store what it says with kd-cache")
         self._teacher = teacher
-        self._width = teacher.width
+        # Here it fails with one line, within a step it would with many.
+        self._width = teacher.probe()
 
     @property
     def digest(self) -> str:

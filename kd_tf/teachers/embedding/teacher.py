@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -61,6 +62,13 @@ class EmbeddingTeacher:
         """Of its embeddings; where its view does not say it is asked about a grey image, which a function may find no face in."""
         if self.view.width is not None:
             return self.view.width
+        try:
+            return self.probe()
+        except InputError as error:
+            raise InputError(f"{error} (asked about a grey image, since its view declares no width)") from error
+
+    def probe(self) -> int:
+        """The width of its answer to a grey image; errors are those of `embed`."""
         side = self.view.image_size
         return self.embed(np.full([1, side, side, 3], 127.0, np.float32)).shape[1]
 
@@ -90,20 +98,32 @@ class EmbeddingTeacher:
           InputError: the function fails, or answers with another shape than one row an image or another width than declared.
         """
         inputs = teacher_inputs(tf.constant(images, tf.float32), self.view, self.function.dtype)
+        self._check_inputs(inputs.shape)
         try:
             rows = self._answers(inputs if self.function.in_tensorflow else inputs.numpy())
         except InputError:
             raise
-        # Others' code may raise anything.
-        except Exception as error:
-            what = f"images {list(images.shape)}, {self.view.layout}"
-            raise InputError(f"{self.who} fails on {what}: {type(error).__name__}: {first_line(error)}") from error
-        self._check_shape(tuple(np.shape(rows)), len(images))
-        return np.asarray(rows, np.float32)
+        # Others' code may raise anything, and end the program.
+        except (Exception, SystemExit) as error:
+            raise InputError(f"{self.who} fails on images {list(inputs.shape)}: {type(error).__name__}: {first_line(error)}") from error
+        self._check_answers(rows, len(images))
+        return rows.astype(np.float32)
+
+    def check_rows(self, rows: np.ndarray, names: Sequence[str]) -> None:
+        """Raises `InputError` where a row of `[images, width]` is not finite or zero, with the name of the first such image."""
+        finite = np.isfinite(rows)
+        wrong = np.flatnonzero(~finite.all(axis=1) | ~rows.any(axis=1))
+        if len(wrong):
+            first, width = wrong[0], rows.shape[1]
+            broken = width - int(finite[first].sum())
+            what = f"{broken} of {width} values that are not finite" if broken else f"{width} zeros"
+            also = f", and likewise to {len(wrong) - 1} of {len(rows) - 1} other images" if len(wrong) > 1 else ""
+            remedy = "check scaling, mean and std of its view, and its output"
+            raise InputError(f"{self.who} answers with {what} to {names[first]}{also}: {remedy}")
 
     def _answers(self, inputs: tf.Tensor | np.ndarray) -> np.ndarray:
         """Of all inputs, as many at a time as the function takes; the last are repeated to fill their number."""
-        size = self.function.batch
+        size = self.function.shape[0]
         if size in (None, len(inputs)):
             return np.asarray(self.function(inputs))
         take = tf.gather if self.function.in_tensorflow else np.take
@@ -111,10 +131,18 @@ class EmbeddingTeacher:
         parts = [np.asarray(self.function(take(inputs, part, axis=0))) for part in places.reshape(-1, size)]
         return np.concatenate(parts)[: len(inputs)]
 
-    def _check_shape(self, found: tuple, images: int) -> None:
-        wanted = [images, self.view.width or "width"]
-        if len(found) != 2 or found[0] != images or found[1] != (self.view.width or found[1]):
-            raise InputError(f"{self.who} answers to {images} images with {list(found)}; wanted is {wanted}")
+    def _check_inputs(self, given: Sequence[int]) -> None:
+        takes = self.function.shape
+        if any(size not in (None, ours) for size, ours in zip(takes[1:], given[1:], strict=True)):
+            shapes = [[size or "any" for size in shape] for shape in (takes[1:], given[1:])]
+            raise InputError(f"{self.who} takes images {shapes[0]}, and its view gives {shapes[1]}: check its image_size and layout")
+
+    def _check_answers(self, rows: np.ndarray, images: int) -> None:
+        found, wanted = list(rows.shape), [images, self.view.width or "width"]
+        if len(found) != 2 or found[0] != images or found[1] != (self.view.width or found[1]) or not found[1]:
+            raise InputError(f"{self.who} answers to {images} images with {found}; wanted is {wanted}")
+        if rows.dtype.kind not in "fiu":
+            raise InputError(f"{self.who} answers with {rows.dtype}; wanted are numbers")
 
 
 def teacher_inputs(images: tf.Tensor, view: TeacherView, dtype: tf.DType = tf.float32) -> tf.Tensor:
@@ -156,13 +184,25 @@ def open_embedding_teacher(path: str, flag: str = "teacher") -> EmbeddingTeacher
       InputError: it, or the file with its view, cannot be read.
     """
     who, view = f"--{flag}={path}", declared_view(path, flag)
-    if path.startswith(PYTHON):
-        return EmbeddingTeacher(who, PythonFunction(path, view, who), view)
-    if not os.path.exists(path):
+    if not path.startswith(PYTHON) and not os.path.exists(path):
         raise InputError(f"{who} does not exist, but its view {view_file(path)} does")
+    kind = _kind_of_function(path, view)
+    if kind is not SavedModelFunction and _names_a_signature(view):
+        raise InputError(f"{who} is no SavedModel: its view can have no signature {view.signature!r}")
+    return EmbeddingTeacher(who, kind(path, view, who), view)
+
+
+def _kind_of_function(path: str, view: TeacherView) -> type[TeacherFunction]:
+    if path.startswith(PYTHON):
+        return PythonFunction
     if path.endswith(".onnx"):
-        return EmbeddingTeacher(who, OnnxFunction(path, view, who), view)
-    return EmbeddingTeacher(who, (KerasFunction if _by_keras(path) else SavedModelFunction)(path, view, who), view)
+        return OnnxFunction
+    # Keras asks for no signature of what it wrote.
+    return KerasFunction if _by_keras(path) and not (os.path.isdir(path) and _names_a_signature(view)) else SavedModelFunction
+
+
+def _names_a_signature(view: TeacherView) -> bool:
+    return view.signature != TeacherView.signature
 
 
 def declared_view(path: str, flag: str = "teacher") -> TeacherView:

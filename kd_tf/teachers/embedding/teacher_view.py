@@ -75,6 +75,10 @@ class TeacherView:
                 object.__setattr__(self, name, _colours(name, getattr(self, name)))
         if self.std is not None and not all(self.std):
             raise InputError(f"std {list(self.std)} must not be 0")
+        if self.mean is not None and 0 < np.abs(self.mean).max() <= 1:
+            raise InputError(f"mean {list(self.mean)} is of colours from 0 to 1: wanted are mean and std of 0 to 255, 255 times as much")
+        if self.width is not None and self.width < 1:
+            raise InputError(f"width {self.width} must be at least 1")
         if self.accuracy is not None and not 50 <= self.accuracy <= 100:
             raise InputError(f"accuracy {self.accuracy} must be from 50 to 100, percent of labelled pairs")
         self._of(ViewConfig())
@@ -129,6 +133,8 @@ def read_teacher_view(file: str) -> TeacherView:
         if name not in fields:
             raise InputError(f"{file} declares {name!r}, which is unknown; known: {', '.join(fields)}")
         _require_type(file, name, value)
+    if "scaling" in declared and "mean" in declared:
+        raise InputError(f"{file} declares both scaling and mean: mean and std are of 0 to 255 and stand in place of a scaling")
     try:
         return TeacherView(**declared)
     except InputError as error:

@@ -53,7 +53,7 @@ class Function:
     """A `TeacherFunction` of arrays, which remembers how many images it was shown."""
 
     files, part = [], ""
-    in_tensorflow, dtype, batch = False, tf.float32, None
+    in_tensorflow, dtype, shape = False, tf.float32, (None,) * 4
 
     def __init__(self, call):
         self._call = call

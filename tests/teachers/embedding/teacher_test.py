@@ -113,7 +113,7 @@ def test_one_of_several_signatures_and_answers(tmp_path, images):
     path = teachers.saved_model_teacher(tmp_path, signature="whole", output="quarters")
     np.testing.assert_allclose(open_embedding_teacher(path).embed(images), quarters(images), rtol=1e-5)
     teachers.declare(path, signature="whole")
-    with pytest.raises(InputError, match=r"answers with quarters, size; its view says output None"):
+    with pytest.raises(InputError, match=r"answers with quarters, size; its view names none of them: declare output"):
         open_embedding_teacher(path).embed(images)
     teachers.declare(path, signature="other")
     assert _message(path).endswith("lacks the signature 'other'; it has: serving_default, whole")
@@ -131,8 +131,69 @@ def test_wrong_answers_are_refused(tmp_path, images):
         open_embedding_teacher(path).embed(images)
     with pytest.raises(InputError, match=r"answers to 3 images with \[3\]; wanted is \[3, 'width'\]"):
         open_embedding_teacher(teachers.python_teacher(tmp_path, "flat")).embed(images)
-    with pytest.raises(InputError, match=r"fails on images \[3, 20, 20, 3\], channels_last: KeyError: 'no weights'"):
+    with pytest.raises(InputError, match=r"fails on images \[3, 20, 20, 3\]: KeyError: 'no weights'"):
         open_embedding_teacher(teachers.python_teacher(tmp_path, "broken")).embed(images)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("words", "answers with <U1; wanted are numbers"),
+        ("waves", "answers with complex128; wanted are numbers"),
+        ("nothing", "answers to 3 images with [3, 0]; wanted is [3, 'width']"),
+        ("ends", "fails on images [3, 20, 20, 3]: SystemExit: 3"),
+        ("named", "answers with means, quarters; its view names none of them: declare output"),
+    ],
+)
+def test_what_is_no_embedding(tmp_path, images, function, message):
+    with pytest.raises(InputError) as error:
+        open_embedding_teacher(teachers.python_teacher(tmp_path, function)).embed(images)
+    assert str(error.value).endswith(message)
+
+
+def test_a_function_may_name_its_answers(tmp_path, images):
+    teacher = open_embedding_teacher(teachers.python_teacher(tmp_path, "named", output="quarters"))
+    np.testing.assert_allclose(teacher.embed(images), quarters(images))
+
+
+def test_a_width_that_is_not_declared_is_asked_for_with_a_grey_image(tmp_path):
+    with pytest.raises(InputError, match="'no weights' .asked about a grey image, since its view declares no width.$"):
+        open_embedding_teacher(teachers.python_teacher(tmp_path, "broken")).width  # noqa: B018
+
+
+@pytest.mark.parametrize("make", [teachers.keras_teacher, teachers.saved_model_teacher])
+def test_images_of_another_size_are_refused(make, tmp_path):
+    teacher = open_embedding_teacher(make(tmp_path, image_size=32))
+    with pytest.raises(InputError, match=r"takes images \[20, 20, 3\], and its view gives \[32, 32, 3\]: check its image_size and layout"):
+        teacher.width  # noqa: B018
+
+
+def test_images_of_another_layout_are_refused(tmp_path, images):
+    path = teachers.onnx_teacher(tmp_path)
+    teachers.declare(path)
+    with pytest.raises(InputError, match=r"takes images \[3, 20, 20\], and its view gives \[20, 20, 3\]: check its image_size and layout"):
+        open_embedding_teacher(path).embed(images)
+
+
+@pytest.mark.parametrize("make", [teachers.keras_teacher, teachers.python_teacher])
+def test_an_output_that_has_no_name(make, tmp_path, images):
+    with pytest.raises(InputError, match="has one answer, which has no name; its view says output 'embedding': leave it out"):
+        open_embedding_teacher(make(tmp_path, output="embedding")).embed(images)
+
+
+def _teacher_of_files(path) -> str:
+    """Takes encoded photographs, as models that are served do."""
+    module = tf.Module()
+    embed = tf.function(lambda files: tf.zeros([tf.shape(files)[0], 2]), input_signature=[tf.TensorSpec([None], tf.string)])
+    tf.saved_model.save(module, str(path), signatures=embed)
+    return teachers.declare(str(path))
+
+
+def test_a_package_that_cannot_be_imported(tmp_path, monkeypatch):
+    (tmp_path / "package_of_faces").mkdir()
+    (tmp_path / "package_of_faces" / "__init__.py").write_text("raise RuntimeError('no licence')\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert "the module package_of_faces.network is not found: no licence" in _message("python:package_of_faces.network:embed")
 
 
 def test_what_cannot_be_opened(tmp_path):
@@ -145,11 +206,17 @@ def test_what_cannot_be_opened(tmp_path):
     assert "takes whole numbers of 0 to 255: its view can have no scaling '0..1'" in _message(
         teachers.python_teacher(tmp_path, scaling="0..1"), "model"
     )
+    for make in (teachers.keras_teacher, teachers.python_teacher, teachers.onnx_teacher):
+        assert "is no SavedModel: its view can have no signature 'images'" in _message(make(tmp_path, signature="images"))
+    teachers.python_teacher(tmp_path)
+    assert "takes string; wanted are pixels, as numbers" in _message(_teacher_of_files(tmp_path / "files"))
     assert "takes tensor(int32); known: tensor(float)," in _message(teachers.onnx_teacher(tmp_path, dtype="INT32"))
     os.remove(tmp_path / "means.onnx")
     (tmp_path / "faces.py").write_text("import nothing_of_this_name\n", encoding="utf-8")
     teachers.declare(str(tmp_path / "faces.quarters"))
     assert "cannot be imported: ModuleNotFoundError" in _message(path)
+    (tmp_path / "faces.py").write_text("import sys\nsys.exit('give --flags')\n", encoding="utf-8")
+    assert "cannot be imported: SystemExit: give --flags" in _message(path)
     onnx = str(tmp_path / "teacher.onnx")
     assert _message(onnx, "model") == f"--model={onnx} does not exist"
     teachers.declare(onnx)
@@ -173,6 +240,9 @@ def test_what_cannot_be_opened(tmp_path):
         ('{"image_size": 20, "mean": [1, 2, 3]}', "mean and std belong together"),
         ('{"image_size": 20, "mean": [1, 2, 3], "std": [1, 0, 1]}', "std [1.0, 0.0, 1.0] must not be 0"),
         ('{"image_size": 20, "mean": [1, 2], "std": [1, 1, 1]}', "mean [1, 2] must be three numbers"),
+        ('{"image_size": 20, "mean": [0.485, 0.456, 0.406], "std": [0.2, 0.2, 0.2]}', "is of colours from 0 to 1: wanted are"),
+        ('{"image_size": 20, "scaling": "0..1", "mean": [100, 100, 100], "std": [50, 50, 50]}', "declares both scaling and mean"),
+        ('{"image_size": 20, "width": 0}', "width 0 must be at least 1"),
         ('{"image_size": 20, "template": [[0, 0]]}', "template has no effect without align"),
         ('{"image_size": 20, "align": true, "template": [[0, 0]]}', "template [[0, 0]] must be five points [x, y]"),
         ('{"image_size": 20, "accuracy": 0.98}', "accuracy 0.98 must be from 50 to 100"),

@@ -31,6 +31,34 @@ def noisy(images):
     return quarters(images) + np.random.default_rng().normal(size=[len(images), 12])
 
 
+def named(images):
+    return {"quarters": quarters(images), "means": flat(images)}
+
+
+def loud(images):
+    return 1e4 * (1 + quarters(images))
+
+
+def of_bright_ones(images):
+    return quarters(images) * (images.max(axis=(1, 2, 3)) > 99)[:, np.newaxis]
+
+
+def words(images):
+    return [["a", "b"] for _ in images]
+
+
+def waves(images):
+    return quarters(images) * 1j
+
+
+def nothing(images):
+    return np.empty([len(images), 0])
+
+
+def ends(images):
+    raise SystemExit(3)
+
+
 def broken(images):
     raise KeyError("no weights")
 '''
