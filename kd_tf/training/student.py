@@ -1,7 +1,6 @@
 """The student of a run and what trains it."""
 
 import dataclasses
-import logging
 
 import tensorflow as tf
 
@@ -35,7 +34,6 @@ from kd_tf.teachers.teacher import Teacher
 from kd_tf.training.config import RunConfig
 from kd_tf.training.init_rules import check_init_rule
 
-_LOGGER = logging.getLogger(__name__)
 _DISTILLERS = {
     "classification": ClassificationDistiller,
     "alignment": AlignmentDistiller,
@@ -141,9 +139,7 @@ def _make_embedding_teacher(config: RunConfig) -> LiveEmbeddingTeacher:
     teacher = open_embedding_teacher(config.distillation.teacher)
     # Before it is asked to run in TensorFlow: a cache of it would lack them too.
     teacher.require(*config.distillation.outputs)
-    live = LiveEmbeddingTeacher(teacher)
-    _LOGGER.info("whether %s sees faces as it should is not tried here: kd-cache --admit does", teacher.who)
-    return live
+    return LiveEmbeddingTeacher(teacher)
 
 
 def _teacher_path(config: RunConfig) -> str:

@@ -86,6 +86,15 @@ def test_live_and_cached_teach_the_same(make, tmp_path):
     for one, other in zip(*weights, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
     assert live["top1"] == cached["top1"]
+    untried = f"whether --teacher={teacher} sees faces as it should is not tried here"
+    assert [untried in (tmp_path / name / "log.txt").read_text(encoding="utf-8") for name in ("live", "cached")] == [True, False]
+
+
+@pytest.mark.parametrize(("view", "message"), [({"width": 8}, "to 1 images with [1, 12]"), ({"image_size": 32}, "takes images [20, 20")])
+def test_a_live_one_is_asked_before_the_first_step(tmp_path, view, message):
+    with pytest.raises(InputError) as error:
+        run(_student(tmp_path / "run", teacher=teachers.keras_teacher(tmp_path, **view)))
+    assert message in str(error.value) and not (tmp_path / "run").exists()
 
 
 def test_one_cache_teaches_students_of_every_size(tmp_path):
