@@ -226,10 +226,10 @@ def _chosen(answers, output: str | None, who: str):
 
 
 def _sizes(shape) -> tuple[int | None, ...]:
-    """The shape of a batch of images, as a library says it: sizes that are not known may be names."""
+    """The shape of a batch of images, as a library says it: sizes that are not known may be None, a name or -1."""
     if shape is None or len(shape) != len(_ANY):
         return _ANY
-    return tuple(size if isinstance(size, int) else None for size in shape)
+    return tuple(size if isinstance(size, int) and size > 0 else None for size in shape)
 
 
 def _files_below(path: str) -> list[str]:

@@ -141,7 +141,8 @@ class EmbeddingTeacher:
         found, wanted = list(rows.shape), [images, self.view.width or "width"]
         if len(found) != 2 or found[0] != images or found[1] != (self.view.width or found[1]) or not found[1]:
             raise InputError(f"{self.who} answers to {images} images with {found}; wanted is {wanted}")
-        if rows.dtype.kind not in "fiu":
+        # NumPy does not know that bfloat16 is a number.
+        if rows.dtype.kind not in "fiu" and rows.dtype != tf.bfloat16.as_numpy_dtype:
             raise InputError(f"{self.who} answers with {rows.dtype}; wanted are numbers")
 
 

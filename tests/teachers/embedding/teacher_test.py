@@ -81,6 +81,19 @@ def test_onnx_files_of_other_numbers(tmp_path, images, dtype):
     np.testing.assert_allclose(teacher.embed(np.minimum(images, 250) + more), np.minimum(images, 250).mean(axis=(1, 2)) + shown, rtol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_answers_in_half_precision(tmp_path, images, dtype):
+    answers = open_embedding_teacher(teachers.keras_teacher(tmp_path, dtype=dtype)).embed(images)
+    assert answers.dtype == np.float32
+    np.testing.assert_allclose(answers, quarters(images), rtol=1e-2)
+
+
+def test_a_number_of_images_that_is_none(tmp_path, images):
+    """As some programs write it where any number will do."""
+    teacher = open_embedding_teacher(teachers.onnx_teacher(tmp_path, batch=-1))
+    np.testing.assert_allclose(teacher.embed(images), images.mean(axis=(1, 2)), rtol=1e-5)
+
+
 @pytest.mark.parametrize("batch", [1, 2])
 def test_a_fixed_number_of_images_at_a_time(tmp_path, images, batch):
     """The third of three fills a batch of two with itself."""

@@ -91,10 +91,10 @@ def quarters_model() -> tf.keras.Model:
     return tf.keras.Model(images, tf.keras.layers.Reshape([12])(means))
 
 
-def keras_teacher(folder, **view) -> str:
-    """A `.keras` file."""
-    path = str(folder / "quarters.keras")
-    quarters_model().save(path)
+def keras_teacher(folder, *, dtype: str = "float32", **view) -> str:
+    """A `.keras` file, which answers in a dtype."""
+    path, model = str(folder / "quarters.keras"), quarters_model()
+    tf.keras.Model(model.input, tf.keras.layers.Activation("linear", dtype=dtype)(model.output)).save(path)
     return declare(path, **view)
 
 
