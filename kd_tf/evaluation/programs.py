@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_tf.errors import InputError, first_line
+from kd_tf.teachers.embedding.teacher_view import view_file
 
 BATCH, SINGLE = "serving_default", "single_image"
 ENDINGS = (".tflite", ".onnx")
@@ -123,7 +124,8 @@ class OnnxProgram:
             raise InputError(f"--model={path} cannot be loaded: {first_line(error)}") from error
         found = [one.name for one in self._session.get_inputs()]
         if found != ["images"]:
-            raise InputError(f"--model={path} is not a model that kd-export wrote: its inputs are {', '.join(found)} instead of images")
+            inputs = ", ".join(found)
+            raise InputError(f"--model={path} is not of kd-export: its inputs are {inputs} instead of images; {_remedy(path)}")
         self.outputs = {one.name: tuple(one.shape) for one in self._session.get_outputs()}
 
     def answer_batch(self, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -139,7 +141,11 @@ def _require_signatures(path: str, found: Mapping) -> None:
     for name in (BATCH, SINGLE):
         if name not in found:
             has = ", ".join(sorted(found)) or "none"
-            raise InputError(f"--model={path} lacks the signature {name!r} that kd-export writes (it has: {has}); export it again")
+            raise InputError(f"--model={path} lacks the signature {name!r} that kd-export writes (it has: {has}); {_remedy(path)}")
+
+
+def _remedy(path: str) -> str:
+    return f"export it again, or declare the view of a teacher from elsewhere in {view_file(path)}"
 
 
 def _arrays(answers: dict[str, tf.Tensor]) -> dict[str, np.ndarray]:

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 
 import cv2
 import numpy as np
@@ -16,7 +17,9 @@ from kd_tf.evaluation.models import NetworkModel, open_model
 from kd_tf.export.saved_model import export_saved_model
 from kd_tf.networks.face_network import NetworkConfig, make_face_network
 from kd_tf.networks.stored import save_network
+from kd_tf.teachers.embedding.teacher_view import view_file
 from tests.images import write_people
+from tests.teachers.embedding.teachers import onnx_teacher
 
 VIEW = ViewConfig(image_size=16, central_fraction=0.75)
 ALL = ("logits", "embedding", "landmarks")
@@ -147,8 +150,15 @@ def test_what_path_is_opened_as_what(network, exported, tmp_path):
 
 def test_a_saved_model_without_the_signature(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "bare"))
-    with pytest.raises(InputError, match="bare lacks the signature 'serving_default' that kd-export writes"):
+    with pytest.raises(InputError, match="bare lacks the signature 'serving_default' that kd-export writes .*bare.view.json$"):
         open_model(str(tmp_path / "bare"), VIEW)
+
+
+def test_an_onnx_file_of_others(tmp_path):
+    path = onnx_teacher(tmp_path)
+    os.remove(view_file(path))
+    with pytest.raises(InputError, match="its inputs are given instead of images; .* declare the view of .*means.onnx.view.json$"):
+        open_model(path, VIEW)
 
 
 def test_a_saved_model_that_cannot_be_read(tmp_path):
