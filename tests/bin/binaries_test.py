@@ -10,11 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.bin.programs import call, refused, script
+from tests.bin.programs import ROOT, call, refused, script
 from tests.data.recordio.writer import face_pack, write_pack
 from tests.images import smooth_image, write_text
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # What differs from one run to the next.
 MEASURED = {"seconds", "images_per_second", "input_wait_share", "evaluation_seconds", "checkpoint_seconds", "peak_memory_mib"}
 SMALL = ["--identities=6", "--pictures=10", "--picture_size=24", "--image_size=16", "--network=resnet14", "--width_divisor=8"]

@@ -1,6 +1,7 @@
 """Runs kd-cache as a user does."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -9,12 +10,11 @@ import numpy as np
 import pytest
 
 from kd_tf.teachers.cache.store import TeacherCache
-from tests.bin.programs import call, refused, script
+from tests.bin.programs import ROOT, call, refused, script
 from tests.images import smooth_image, write_image, write_text
 from tests.runs import small_run
 from tests.teachers.embedding.teachers import python_teacher
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 STUDENT = ("--network=resnet14", "--width_divisor=8", "--steps=2", "--batch_size=8", "--evaluations=1", "--learning_rate=0.01")
 
 
@@ -161,6 +161,13 @@ def test_what_failed_before_its_first_outputs_is_begun_anew(tmp_path):
     assert cache(loud, *data, "--noadmit", "--cache_dtype=float32", cwd=tmp_path).returncode == 0
     other = cache(f"--teacher={python_teacher(tmp_path)}", *data, "--noadmit", "--cache_dtype=float32", cwd=tmp_path)
     assert f"--output={tmp_path}/c was begun with teacher " in refused(other)
+    # Parts that were cut short are something, too.
+    shutil.copytree(tmp_path / "c", tmp_path / "cut")
+    for part in parts(tmp_path / "cut"):
+        os.truncate(tmp_path / "cut" / part, 100)
+    cut = cache(loud, *data, "--output=cut", "--noadmit", cwd=tmp_path)
+    assert f"--output={tmp_path}/cut was begun with dtype float32, not float16" in refused(cut)
+    assert (tmp_path / "cut" / "manifest.json").read_bytes() == (tmp_path / "c" / "manifest.json").read_bytes()
     # What --noadmit stored is not tried later either.
     later = cache(loud, *data, "--cache_dtype=float32", cwd=tmp_path)
     assert later.returncode == 0 and f"{tmp_path}/c has outputs already: {loud} is not tried again" in later.stderr

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _FORKS = multiprocessing.get_context("forkserver")
 # What binaries spend their first seconds on. None of it defines flags, since those of one binary must not be known to another.
 _FORKS.set_forkserver_preload(["kd_tf", "tensorflow", "kd_tf.study.study", "kd_tf.export.compare", "kd_tf.data.packed.verify"])

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from tests.bin.programs import ROOT
+
 SHIPPED = ("kd_tf", "flags", "bin", "setup.py", "pyproject.toml", "README.md")
 
 

@@ -128,19 +128,17 @@ def begin_cache(
     Raises:
       InputError: the directory holds something else, or cannot be written.
     """
-    lists = {RECORDS_FILE: records, EVALUATION_RECORDS_FILE: evaluation_records}
-    if not is_begun(path):
-        _begin(path, manifest, lists, head, identity_names)
-    cache = TeacherCache(path)
-    try:
-        _check_same(cache, manifest, records, evaluation_records)
-    except InputError:
+    if is_begun(path):
+        cache = TeacherCache(path)
+        difference = _difference(cache, manifest, records, evaluation_records)
+        if difference is None:
+            return cache
         if has_rows(path):
-            raise
+            raise InputError(f"--output={path} was begun {difference}; give another directory or delete it")
+        check_folder_for_cache(path)
         _remove(path)
-        _begin(path, manifest, lists, head, identity_names)
-        return TeacherCache(path)
-    return cache
+    _begin(path, manifest, {RECORDS_FILE: records, EVALUATION_RECORDS_FILE: evaluation_records}, head, identity_names)
+    return TeacherCache(path)
 
 
 def is_begun(path: str) -> bool:
@@ -149,8 +147,8 @@ def is_begun(path: str) -> bool:
 
 
 def has_rows(path: str) -> bool:
-    """Whether there is a cache in directory `path` with something in it."""
-    return is_begun(path) and any(rows.has(part) for _, rows, part in TeacherCache(path).parts())
+    """Whether there is a cache in directory `path` with something in it, whole or not."""
+    return is_begun(path) and any(files for folder, _, files in os.walk(path) if folder != path)
 
 
 def check_folder_for_cache(path: str) -> None:
@@ -183,17 +181,19 @@ def _remove(path: str) -> None:
             os.remove(os.path.join(path, name))
 
 
-def _check_same(cache: TeacherCache, manifest: Manifest, records: np.ndarray, evaluation_records: np.ndarray) -> None:
+def _difference(cache: TeacherCache, manifest: Manifest, records: np.ndarray, evaluation_records: np.ndarray) -> str | None:
+    """What a cache was begun for and what is wanted, in words; None: the same."""
     found, wanted = dataclasses.asdict(cache.manifest), dataclasses.asdict(manifest)
     for name, value in wanted.items():
         # The data set may lie elsewhere by now: `data` says whether it is the same one.
         if name != "data_name" and found[name] != value:
-            raise InputError(f"--output={cache.path} was begun with {name} {found[name]}, not {value}; give another directory or delete it")
-    if not (np.array_equal(cache.records, records) and np.array_equal(cache.evaluation_records, evaluation_records)):
-        raise InputError(
-            f"--output={cache.path} was begun for {len(cache.records)} training and {len(cache.evaluation_records)} evaluation images, "
-            f"not these {len(records)} and {len(evaluation_records)}; give another directory or delete it"
-        )
+            return f"with {name} {found[name]}, not {value}"
+    if np.array_equal(cache.records, records) and np.array_equal(cache.evaluation_records, evaluation_records):
+        return None
+    return (
+        f"for {len(cache.records)} training and {len(cache.evaluation_records)} evaluation images, "
+        f"not these {len(records)} and {len(evaluation_records)}"
+    )
 
 
 def _head_file(kernel: np.ndarray, bias: np.ndarray) -> bytes:
