@@ -24,7 +24,7 @@ from kd_tf.networks.cost import trained_parameters
 from kd_tf.networks.projection import project_network, projection_of, save_projection
 from kd_tf.networks.rebuilt import without_synchronized_batch_norms
 from kd_tf.networks.stored import save_network
-from kd_tf.teachers.embedding.teacher import is_embedding_teacher
+from kd_tf.teachers.embedding.live import LiveEmbeddingTeacher
 from kd_tf.training.batches import BatchPlan
 from kd_tf.training.board.board import begin_board, end_board
 from kd_tf.training.checkpoints import list_checkpoints
@@ -218,6 +218,6 @@ def _log_start(config: RunConfig, prepared: PreparedRun) -> None:
         plan.steps, plan.batch_size,
     )  # fmt: skip
     _LOGGER.info("student %s_%d %s", config.network.network, config.network.width_divisor, prepared.start)
-    teacher = config.distillation.teacher
-    if is_embedding_teacher(teacher) and not config.distillation.teacher_cache:
-        _LOGGER.info("whether --teacher=%s sees faces as it should is not tried here: kd-cache --admit does", teacher)
+    if isinstance(prepared.distiller.teacher, LiveEmbeddingTeacher):
+        untried = "whether --teacher=%s sees faces as it should is not tried here: kd-cache --admit does"
+        _LOGGER.info(untried, config.distillation.teacher)

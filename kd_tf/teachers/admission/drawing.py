@@ -13,7 +13,7 @@ MOST_PAIRS_OF_A_PERSON = 20
 
 
 class LabelledPairs(NamedTuple):
-    """Pair `i` is the images of the records `first[i]` and `second[i]`.
+    """Pair `i` is the images of the records `first[i]` and `second[i]`; as many are of one person as of two.
 
     Attributes:
       first: int64 `[pairs]`.
@@ -42,15 +42,13 @@ class LabelledPairs(NamedTuple):
 
     @property
     def of_either_kind(self) -> int:
-        """How many pairs of that kind there are of which there are fewer."""
-        same = int(self.same.sum())
-        return min(same, len(self.same) - same)
+        """How many pairs of one person there are, and as many of two."""
+        return int(self.same.sum())
 
     @property
     def words(self) -> str:
         """How many they are."""
-        same = int(self.same.sum())
-        return f"{same:,} pairs of one person and {len(self.same) - same:,} of two, of {self.people_in_pairs:,} people"
+        return f"{self.of_either_kind:,} pairs of one person and {self.of_either_kind:,} of two, of {self.people_in_pairs:,} people"
 
 
 def draw_pairs(source: Source, records: np.ndarray, counts: tuple[int, ...], *, seed: int) -> list[LabelledPairs]:
