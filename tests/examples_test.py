@@ -232,3 +232,22 @@ def test_from_a_teacher_to_a_student_on_lfw(tmp_path):
     assert kept[0].keys() == {"teacher", "student_8", "pixels"} and kept[0] == kept[1]
     metrics = json.loads((tmp_path / "out" / "student_8" / "metrics.json").read_text())
     assert metrics["task"] == "embedding" and -1 <= metrics["cosine"] <= 1
+
+
+FAKE_CACHE = """#!/bin/sh
+case "$*" in
+  *--worker=0/2*) while [ ! -e running ]; do sleep 0.05; done; exit 2 ;;
+  *--worker=1/2*) touch running; exec sleep 300 ;;
+esac
+"""
+
+
+def test_a_worker_that_fails_ends_the_others(tmp_path):
+    """Whose standard error, which is waited for, is open as long as they run."""
+    for name, text in (("pip", "#!/bin/sh\n"), ("nproc", "#!/bin/sh\necho 2\n"), ("kd-cache", FAKE_CACHE)):
+        write_text(tmp_path / "bin" / name, text)
+        (tmp_path / "bin" / name).chmod(0o755)
+    env = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    command = ["bash", os.path.join(EXAMPLES, "distill_dlib.sh"), "lfw", "out"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 2, done.stderr
